@@ -1,0 +1,355 @@
+"""What every tool does alike: exit codes, errors, options from the environment, secrets, files, findings.
+
+Standard library only. `release_tree` puts this text into each released tool, so that a tool is one file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import enum
+import errno
+import json
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+# Written by `release_tree` when it makes a release.
+VERSION = "0.0.0"
+
+
+class Exit(enum.IntEnum):
+    """What an exit code tells a caller; the same for every tool and for `install_uv.sh`."""
+
+    OK = 0
+    FINDINGS = 1
+    USAGE = 2
+    VERIFICATION = 3
+    UNAUTHORISED = 4
+    NETWORK = 5
+    BUSY = 75
+
+
+class Failure(Exception):
+    """An end that the user can mend: what happened and why, what to type, and the exit code."""
+
+    def __init__(self, message: str, mend: str = "", code: Exit = Exit.USAGE, title: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+        self.code = code
+        self.title = title
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Talking to people
+
+
+def on_github() -> bool:
+    """Whether this process is a step of GitHub Actions."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def github_command(name: str, message: str, **properties: str | int | None) -> str:
+    """One GitHub workflow command, escaped as the runner unescapes it.
+
+    Source: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+    """
+
+    def escape(text: str) -> str:
+        return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+    given = [
+        f"{key}={escape(str(value)).replace(':', '%3A').replace(',', '%2C')}"
+        for key, value in properties.items()
+        if value not in (None, "")
+    ]
+    return f"::{name}{' ' + ','.join(given) if given else ''}::{escape(message)}"
+
+
+def say(text: str) -> None:
+    """Tells a person something: on stderr, since stdout is data."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def warn(message: str, title: str = "") -> None:
+    """A warning on stderr; on GitHub as an annotation."""
+    say(github_command("warning", message, title=title) if on_github() else f"warning: {message}")
+
+
+def tell_failure(failure: Failure) -> None:
+    """Writes a failure to stderr: what and why, then how to mend it; on GitHub as an error annotation."""
+    lines = [failure.message]
+    if failure.mend:
+        lines.append(f"To mend it: {failure.mend}")
+    if on_github():
+        say(github_command("error", "\n".join(lines), title=failure.title or program()))
+    else:
+        say("error: " + "\n  ".join(lines))
+
+
+def program() -> str:
+    """The tool's name as users type it: `lock_check`."""
+    return Path(sys.argv[0]).stem
+
+
+def run_main(main: Callable[[], int]) -> NoReturn:
+    """Runs a tool's `main` and ends the process: with its exit code, or with one clear text and no traceback."""
+    try:
+        code = main()
+        sys.stdout.flush()
+    except Failure as failure:
+        tell_failure(failure)
+        code = failure.code
+    except KeyboardInterrupt:
+        say("interrupted")
+        code = 130
+    except BrokenPipeError:
+        # The reader of stdout has gone; Python would complain once more while it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    except OSError as error:
+        tell_failure(Failure(f"{error.filename or program()}: {error.strerror or error}", os_mend(error)))
+        code = Exit.USAGE
+    sys.exit(int(code))
+
+
+def os_mend(error: OSError) -> str:
+    """What to do about an error of the operating system, where that can be said in general."""
+    mends = {
+        errno.ENOSPC: "free some disk space, then run it again",
+        errno.EDQUOT: "free some of your disk quota, then run it again",
+        errno.EACCES: "give this user the right to that path, or choose another one",
+        errno.EPERM: "give this user the right to that path, or choose another one",
+        errno.EROFS: "choose a path on a file system that can be written",
+        errno.ENOENT: "check the path",
+    }
+    return mends.get(error.errno or 0, "")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Options
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose options can also be given as `UV_ACTIONS_<TOOL>_<OPTION>`.
+
+    An empty variable counts as not given. A list (`nargs='*'` or `action='append'`) has one item a line; a switch
+    (`action='store_true'` or `BooleanOptionalAction`) is `true` or `false`. The command line wins. A wrong value ends
+    with exit code 2 and names the option, which is also the name of a component's input.
+    """
+
+    def __init__(self, *arguments: Any, prefix: str = "", **options: Any) -> None:
+        options.setdefault("allow_abbrev", False)
+        options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*arguments, **options)
+        self.prefix = prefix or f"UV_ACTIONS_{program().upper()}"
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        for action in self._actions:
+            self._take_from_environment(action)
+        return super().parse_known_args(args, namespace)
+
+    def _take_from_environment(self, action: argparse.Action) -> None:
+        text = os.environ.get(f"{self.prefix}_{action.dest.upper()}", "").strip()
+        if not text or not action.option_strings or action.dest == "help":
+            return
+        name = max(action.option_strings, key=len).lstrip("-")
+        if action.nargs == 0:
+            action.default = as_switch(name, text)
+        elif action.nargs == "*" or isinstance(action, argparse._AppendAction):
+            action.default = [self._convert(name, action, item) for item in as_lines(text)]
+        else:
+            action.default = self._convert(name, action, text)
+        action.required = False
+
+    def _convert(self, name: str, action: argparse.Action, text: str) -> Any:
+        convert = action.type if callable(action.type) else str
+        try:
+            value = convert(text)
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            raise Failure(f"`{name}` is {text!r}: {error}", f"give `{name}` a right value") from None
+        if action.choices is not None and value not in action.choices:
+            allowed = ", ".join(str(choice) for choice in action.choices)
+            raise Failure(f"`{name}` is {text!r}, which is not one of: {allowed}", f"set `{name}` to one of: {allowed}")
+        return value
+
+    def error(self, message: str) -> NoReturn:
+        raise Failure(message.replace("argument --", "--"), f"{self.prog} --help shows the options")
+
+
+def as_switch(name: str, text: str) -> bool:
+    """`true` or `false`, nothing else: `yes` and `1` would be taken for the other one somewhere."""
+    if text not in ("true", "false"):
+        raise Failure(f"`{name}` is {text!r}, but must be `true` or `false`", f"write `{name}: true` or `{name}: false`")
+    return text == "true"
+
+
+def as_lines(text: str) -> list[str]:
+    """The items of a list that has one item a line, without blank ones."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Secrets
+
+
+def mask(secret: str) -> None:
+    """Tells the platform to hide a secret in the log, before anything can print it; where it can't, does nothing."""
+    if on_github():
+        for line in filter(None, (part.strip() for part in secret.splitlines())):
+            print(github_command("add-mask", line), flush=True)
+
+
+def redact(text: str, secrets_: Iterable[str]) -> str:
+    """The text with every secret replaced by `***`."""
+    for secret in sorted(filter(None, secrets_), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Files
+
+
+def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
+    """Writes a file whole or not at all: another process sees the old content or the new one, never half of it."""
+    content = data.encode() if isinstance(data, str) else data
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def write_private(path: Path, data: str | bytes) -> None:
+    """The same for a file that only its owner may read."""
+    write_atomic(path, data, 0o600)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What a component gives to its platform
+
+
+def set_outputs(values: Mapping[str, object]) -> None:
+    """Sets outputs of the component; outside GitHub they are printed to stdout, `name=value` a line."""
+    _append_pairs("GITHUB_OUTPUT", values)
+
+
+def export(values: Mapping[str, object]) -> None:
+    """Sets variables for the later steps of the job."""
+    _append_pairs("GITHUB_ENV", values)
+
+
+def add_path(folder: Path) -> None:
+    """Puts a folder first on the PATH of the later steps of the job."""
+    _append("GITHUB_PATH", f"{folder}\n")
+
+
+def add_summary(markdown: str) -> None:
+    """Adds a piece of Markdown to the page that the platform shows for the job; without one, to stderr."""
+    if not _append("GITHUB_STEP_SUMMARY", markdown.rstrip("\n") + "\n"):
+        say(markdown)
+
+
+def _append_pairs(variable: str, values: Mapping[str, object]) -> None:
+    lines = []
+    for name, value in values.items():
+        text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+        # A delimiter that nobody can guess: text with line ends can't set another name.
+        delimiter = f"uv-actions-{secrets.token_hex(8)}"
+        lines.append(f"{name}<<{delimiter}\n{text}\n{delimiter}\n" if on_github() else f"{name}={text}\n")
+    if not _append(variable, "".join(lines)):
+        sys.stdout.write("".join(lines))
+
+
+def _append(variable: str, text: str) -> bool:
+    path = os.environ.get(variable) if on_github() else None
+    if not path:
+        return False
+    with open(path, "a", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# uv
+
+
+def find_uv() -> str:
+    """The absolute path of uv: the one that `scripts/run` found or installed, else the first on PATH."""
+    beside = os.environ.get("UV_ACTIONS_BIN")
+    found = shutil.which("uv", path=beside) if beside else None
+    found = found or shutil.which("uv")
+    if not found:
+        raise Failure("uv is not on PATH", "start the tool by `sh scripts/run`, which brings uv")
+    return os.path.abspath(found)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Findings
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing to mend. `file` is relative to the repository's root, `line` and `column` count from 1."""
+
+    rule: str
+    level: str  # error, warning or note
+    message: str
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    fix: str = ""
+    url: str = ""
+
+
+def as_json(findings: Sequence[Finding], ok: bool, **more: object) -> str:
+    """The one JSON object that `--format json` prints."""
+    document = {"tool": program(), "version": VERSION, "ok": ok, "findings": [vars(each) for each in findings], **more}
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def as_sarif(findings: Sequence[Finding], rules: Mapping[str, str]) -> str:
+    """The findings as SARIF 2.1.0; `rules` maps each rule's id to one sentence."""
+    results: list[dict[str, Any]] = []
+    for finding in findings:
+        text = finding.message + (f"\nTo mend it: {finding.fix}" if finding.fix else "")
+        result: dict[str, Any] = {"ruleId": finding.rule, "level": finding.level, "message": {"text": text}}
+        if finding.file:
+            place: dict[str, Any] = {"artifactLocation": {"uri": finding.file, "uriBaseId": "%SRCROOT%"}}
+            if finding.line:
+                place["region"] = {"startLine": finding.line, **({"startColumn": finding.column} if finding.column else {})}
+            result["locations"] = [{"physicalLocation": place}]
+        if finding.url:
+            result["hostedViewerUri"] = finding.url
+        results.append(result)
+    driver = {
+        "name": program(),
+        "version": VERSION,
+        "rules": [{"id": rule, "shortDescription": {"text": sentence}} for rule, sentence in rules.items()],
+    }
+    document = {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{"tool": {"driver": driver}, "results": results}],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def exit_for(findings: Iterable[Finding], fail_on: str) -> Exit:
+    """`FINDINGS` if one of them is at or above `fail_on` (`error`, `warning`, `note` or `never`)."""
+    failing = {"never": (), "error": ("error",), "warning": ("error", "warning"), "note": ("error", "warning", "note")}
+    return Exit.FINDINGS if any(each.level in failing[fail_on] for each in findings) else Exit.OK

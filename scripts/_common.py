@@ -187,7 +187,9 @@ class Parser(argparse.ArgumentParser):
 def as_switch(name: str, text: str) -> bool:
     """`true` or `false`, nothing else: `yes` and `1` would be taken for the other one somewhere."""
     if text not in ("true", "false"):
-        raise Failure(f"`{name}` is {text!r}, but must be `true` or `false`", f"write `{name}: true` or `{name}: false`")
+        raise Failure(
+            f"`{name}` is {text!r}, but must be `true` or `false`", f"write `{name}: true` or `{name}: false`"
+        )
     return text == "true"
 
 
@@ -237,6 +239,28 @@ def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
 def write_private(path: Path, data: str | bytes) -> None:
     """The same for a file that only its owner may read."""
     write_atomic(path, data, 0o600)
+
+
+def folder_size(folder: Path) -> int:
+    """The bytes of all files below a folder, links not followed, a file that vanishes meanwhile not counted."""
+    total = 0
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                if entry.is_dir(follow_symlinks=False):
+                    total += folder_size(Path(entry.path))
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    return total
+
+
+def human_size(size: float) -> str:
+    """`12.3 MiB`."""
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -331,7 +355,10 @@ def as_sarif(findings: Sequence[Finding], rules: Mapping[str, str]) -> str:
         if finding.file:
             place: dict[str, Any] = {"artifactLocation": {"uri": finding.file, "uriBaseId": "%SRCROOT%"}}
             if finding.line:
-                place["region"] = {"startLine": finding.line, **({"startColumn": finding.column} if finding.column else {})}
+                place["region"] = {
+                    "startLine": finding.line,
+                    **({"startColumn": finding.column} if finding.column else {}),
+                }
             result["locations"] = [{"physicalLocation": place}]
         if finding.url:
             result["hostedViewerUri"] = finding.url

@@ -1,0 +1,425 @@
+#!/usr/bin/env -S uv run --no-config --locked --script
+# /// script
+# requires-python = ">=3.10"
+# dependencies = ["tomli>=2; python_version < '3.11'"]
+# ///
+"""Plans a job's cache: its folder, its key, and whether this job may restore and save it.
+
+`plan` (the default) prints, or gives to the platform, the outputs `path`, `key`, `restore-keys`, `restore`, `save`,
+`state` (`off`, or empty where the restore will tell), `reason`, `python` and `started`. `settle` takes what the
+restore found, makes the folder ready, exports it as UV_CACHE_DIR and tells `state`, `reason`, `bytes` and `seconds`.
+
+The key is `<schema>-<os>-<osversion>-<arch>-<libc>-uv<X.Y.Z>-py<X.Y>-<profile>-<hash of the locks>`. uv's version is in
+it since uv changes its cache buckets even in patch releases; the operating system's version, since what was built
+from source on a newer one doesn't load on an older one; the profile, so that jobs that install different things never
+overwrite each other's entry.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from argparse import BooleanOptionalAction, Namespace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from _common import Failure, Parser, export, find_uv, folder_size, run_main, say, set_outputs, write_atomic
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SCHEMA = "uv-actions-1"
+
+# Events whose code or purpose must not meet a cache: a poisoned entry would reach a release, or a stranger's code
+# runs with the rights of the default branch.
+EVENTS_WITHOUT_CACHE = ("release", "pull_request_target", "workflow_run", "issue_comment")
+# Events that run the default branch's own code.
+EVENTS_THAT_SAVE = ("push", "schedule", "workflow_dispatch", "repository_dispatch")
+
+# What the key is made of where `key-files` names nothing: a lock, else what stands in for one.
+LOCK = "uv.lock"
+WITHOUT_LOCK = ("pyproject.toml", "requirements*.txt", "*.py.lock")
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What the platform says of this job."""
+
+    event: str
+    tag: bool
+    default_branch: bool
+    self_hosted: bool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What this job may do with the cache, and why not more."""
+
+    restore: bool
+    save: bool
+    reason: str = ""
+
+
+def decide(choice: str, situation: Situation, environment: Mapping[str, str], ours: Path) -> Policy:
+    """Who restores and who saves; `choice` is `auto`, `true`, `restore` or `false`, `ours` the folder of our caches."""
+    caller = environment.get("UV_CACHE_DIR", "")
+    if choice == "false":
+        return Policy(False, False, "switched off by `cache: false`")
+    if environment.get("UV_NO_CACHE", "").lower() in ("1", "true", "yes", "on"):
+        return Policy(False, False, "UV_NO_CACHE is set")
+    if caller and not Path(caller).is_relative_to(ours):
+        return Policy(False, False, "UV_CACHE_DIR is set by the caller")
+    if situation.tag or situation.event in EVENTS_WITHOUT_CACHE:
+        what = "a tag" if situation.tag else f"`{situation.event}`"
+        return Policy(False, False, f"a job for {what} uses no cache")
+    if situation.self_hosted and choice == "auto":
+        return Policy(False, False, "machine's own cache")
+    if choice == "restore":
+        return Policy(restore=True, save=False, reason="`cache: restore` never saves")
+    if choice == "true":
+        return Policy(restore=True, save=True)
+    if not situation.default_branch:
+        return Policy(restore=True, save=False, reason="only the default branch saves")
+    if situation.event not in EVENTS_THAT_SAVE:
+        return Policy(restore=True, save=False, reason=f"`{situation.event}` only restores")
+    return Policy(restore=True, save=True)
+
+
+def situation_on_github(environment: Mapping[str, str]) -> Situation:
+    """Reads the job's event; the payload of `schedule` names no default branch, and it always runs on it."""
+    event = environment.get("GITHUB_EVENT_NAME", "")
+    ref = environment.get("GITHUB_REF", "")
+    payload: dict[str, Any] = {}
+    try:
+        payload = json.loads(Path(environment["GITHUB_EVENT_PATH"]).read_text(encoding="utf-8"))
+        branch = payload["repository"]["default_branch"]
+    except (KeyError, TypeError, OSError, ValueError):
+        branch = None
+    return Situation(
+        event=event,
+        tag=environment.get("GITHUB_REF_TYPE") == "tag" or ref.startswith("refs/tags/"),
+        default_branch=event == "schedule" or (branch is not None and ref == f"refs/heads/{branch}"),
+        self_hosted=environment.get("RUNNER_ENVIRONMENT") == "self-hosted",
+    )
+
+
+def operating_system() -> str:
+    """`linux-ubuntu24.04-x86_64-gnu`: what a built wheel depends on."""
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    if sys.platform == "win32":
+        return f"windows-{platform.version()}-{machine}-msvc"
+    if sys.platform == "darwin":
+        return f"macos-{platform.mac_ver()[0].split('.')[0]}-{machine}-system"
+    try:
+        release = platform.freedesktop_os_release()
+        version = release.get("ID", "linux") + release.get("VERSION_ID", "")
+    except OSError:
+        version = "unknown"
+    libc = "musl" if "musl" in (sysconfig.get_config_var("HOST_GNU_TYPE") or "") else "gnu"
+    return f"linux-{version}-{machine}-{libc}"
+
+
+def ask_uv(arguments: list[str], directory: Path) -> str:
+    """uv's answer on stdout; empty if it has none."""
+    # An absent project environment: the question is what the sync will choose, not what an old `.venv` has.
+    environment = {
+        **os.environ,
+        "UV_PROJECT_ENVIRONMENT": os.path.join(tempfile.gettempdir(), "uv-actions-no-such-venv"),
+    }
+    result = subprocess.run(
+        [find_uv(), *arguments], cwd=directory, env=environment, capture_output=True, encoding="utf-8", errors="replace"
+    )
+    return result.stdout.strip() if result.returncode == 0 else ""
+
+
+def python_of(request: str, directory: Path) -> str:
+    """The version of the Python that uv will take (`3.12.1`), or what was asked for where it must still be fetched."""
+    found = ask_uv(["python", "find", "--show-version", *([request] if request else [])], directory)
+    return found or request or "auto"
+
+
+def ancestors(directory: Path) -> Iterator[Path]:
+    """The folder and those above it, up to the repository's root."""
+    for folder in (directory, *directory.parents):
+        yield folder
+        if (folder / ".git").exists():
+            return
+
+
+def key_files(directory: Path, patterns: list[str]) -> list[Path]:
+    """The files whose content the key stands for, sorted; without patterns the project's lock, or what stands in."""
+    if patterns:
+        found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
+        if not found:
+            raise Failure(
+                f"`key-files` matches no file in {directory}: {', '.join(patterns)}",
+                "give patterns relative to `working-directory`, one a line, such as `uv.lock` or `**/*.py.lock`",
+            )
+        return sorted(found)
+    for folder in ancestors(directory):
+        if (folder / LOCK).is_file():
+            return [folder / LOCK]
+    return sorted({path for pattern in WITHOUT_LOCK for path in directory.glob(pattern) if path.is_file()})
+
+
+def hash_of(files: list[Path], directory: Path) -> str:
+    """A hash of names and contents; line ends don't count, since Git may have changed them on Windows."""
+    digest = hashlib.sha256()
+    for path in files:
+        content = path.read_bytes().replace(b"\r\n", b"\n")
+        name = os.path.relpath(path, directory).replace(os.sep, "/")
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:32]
+
+
+def index_urls(directory: Path, mirror: str, environment: Mapping[str, str]) -> list[str]:
+    """Every index that may be asked, without credentials: declared by the project, by the environment, the mirror."""
+    urls = [mirror] if mirror else []
+    for variable in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL"):
+        # `UV_INDEX` holds several, each perhaps as `name=url`.
+        urls += [re.sub(r"^[A-Za-z0-9._-]+=", "", item) for item in environment.get(variable, "").split()]
+    for folder in ancestors(directory):
+        for name in ("uv.toml", "pyproject.toml"):
+            settings = read_toml(folder / name)
+            settings = settings if name == "uv.toml" else settings.get("tool", {}).get("uv", {})
+            urls += [entry["url"] for entry in settings.get("index", []) if isinstance(entry, dict) and "url" in entry]
+    return sorted({without_credentials(url) for url in urls})
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The file's content; empty if it is absent or not TOML, which is the sync's to report."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def without_credentials(url: str) -> str:
+    """The URL without user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def folder_of_caches() -> Path:
+    """Where our caches lie: in the job's temporary folder, whose path is the same in each run of a hosted runner."""
+    return Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()).absolute() / "uv-actions"
+
+
+def marker_of(path: Path) -> Path:
+    """The file beside a cache that tells the job's later steps what is in it."""
+    return path.with_name(f"{path.name}.json")
+
+
+def read_marker(path: Path) -> dict[str, Any]:
+    """What an earlier step of this job has noted of this cache; empty if there was none."""
+    try:
+        return json.loads(marker_of(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def plan(options: Namespace) -> int:
+    """Finds key and policy, and gives them to the platform."""
+    directory = options.working_directory.absolute()
+    if not directory.is_dir():
+        raise Failure(
+            f"`working-directory` is {str(options.working_directory)!r}, which is not a folder", "check the path"
+        )
+    ours = folder_of_caches()
+    policy = decide(options.cache, situation_on_github(os.environ), os.environ, ours)
+    files = key_files(directory, options.key_files)
+    if not files and (policy.restore or policy.save):
+        policy = Policy(
+            restore=False, save=False, reason=f"nothing to make a key from: no `{LOCK}` in or above {directory.name}"
+        )
+
+    python = python_of(options.python_version, directory)
+    parts = {
+        "project": os.path.relpath(files[0].parent if files else directory, repository_of(directory)),
+        "profile": options.profile,
+        "groups": sorted(options.groups),
+        "default groups": options.default_groups,
+        "extras": sorted(options.extras),
+        "packages": sorted(options.packages),
+        "sync arguments": options.sync_args,
+        "indexes": index_urls(directory, options.mirror, os.environ),
+    }
+    profile = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    minor = ".".join(python.split(".")[:2])
+    uv = ask_uv(["--version"], directory).split()
+    family = "-".join(
+        [
+            SCHEMA,
+            operating_system(),
+            f"uv{uv[1] if len(uv) > 1 else 'unknown'}",
+            f"py{re.sub(r'[^A-Za-z0-9.]+', '.', minor)}",
+            profile,
+        ]
+    )
+    key = f"{family}-{hash_of(files, directory)}"
+    # Fallback entries need the path that their job had, so it stands for the family and not for the key.
+    path = ours / f"cache-{hashlib.sha256(family.encode()).hexdigest()[:12]}"
+    on = policy.restore or policy.save
+    earlier = read_marker(path) if on else {}
+    if options.mode == "save":
+        policy = at_the_end(policy, earlier, key)
+    elif earlier:
+        policy = Policy(restore=False, save=False, reason="an earlier step of this job restored it")
+
+    if options.explain:
+        explain(key, parts, files, policy)
+    set_outputs(
+        {
+            "path": path if on else "",
+            "key": key if on else "",
+            # An entry holds what its lock needs and nothing else: a job that will save takes none but its own.
+            "restore-keys": f"{family}-" if policy.restore and not policy.save else "",
+            "restore": policy.restore and options.mode != "save",
+            "save": policy.save,
+            "state": earlier.get("state", "") if on else "off",
+            "reason": policy.reason,
+            "python": python,
+            "started": int(time.time()),
+        }
+    )
+    return 0
+
+
+def at_the_end(policy: Policy, earlier: Mapping[str, Any], key: str) -> Policy:
+    """Whether the job's end saves what an earlier step of the job restored under this key, or began."""
+    if not policy.save:
+        return policy
+    if not earlier:
+        reason = "no earlier step of this job restored it: put one with `mode: restore` before the work"
+    elif earlier["key"] != key:
+        reason = "the files that the key stands for have changed since the restore"
+    elif earlier["state"] == "exact":
+        reason = "the store has this entry already"
+    elif earlier["saved"]:
+        reason = "an earlier step of this job saved it"
+    else:
+        return policy
+    return Policy(restore=False, save=False, reason=reason)
+
+
+def repository_of(directory: Path) -> Path:
+    """The repository's root, or the highest folder there is."""
+    return list(ancestors(directory))[-1]
+
+
+def explain(key: str, parts: Mapping[str, object], files: list[Path], policy: Policy) -> None:
+    """Tells a person what the key is made of."""
+    say(f"key      {key}")
+    say("         schema - operating system, its version, processor, libc - uv - Python - profile - locks")
+    for name, value in parts.items():
+        say(f"profile  {name}: {value if value not in ('', []) else '(none)'}")
+    for path in files:
+        say(f"locks    {path}")
+    say(f"policy   {json.dumps(asdict(policy))}")
+
+
+def settle(options: Namespace) -> int:
+    """Makes the restored folder ready and tells what is in it; what a cut restore left is removed."""
+    if options.state == "off":
+        set_outputs({"state": "off", "reason": options.reason, "bytes": 0, "seconds": 0, "save": False, "path": ""})
+        return 0
+    path, state, save, reason = options.path, options.state, options.save, options.reason
+    if options.timed_out:
+        # Its unpacking may still be writing there, so the job goes on in another folder, which isn't saved.
+        path, state, save = path.with_name(f"{path.name}-new"), "miss", False
+        reason = "the restore took too long and was given up"
+    earlier = read_marker(path)
+    if state == "miss" and not earlier and path.is_dir():
+        shutil.rmtree(path)
+    path.mkdir(parents=True, exist_ok=True)
+    save = save and state != "exact"
+    if not earlier:
+        write_atomic(
+            marker_of(path), json.dumps({"key": options.key, "state": state, "saved": save and not options.mode})
+        )
+    export({"UV_CACHE_DIR": path})
+    set_outputs(
+        {
+            "state": state,
+            "reason": reason,
+            "bytes": folder_size(path),
+            "seconds": max(0, int(time.time()) - options.started) if options.started else 0,
+            "save": save,
+            "path": path,
+        }
+    )
+    return 0
+
+
+def parse() -> Namespace:
+    """The command line and the environment."""
+    parser = Parser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", metavar="plan|settle")
+    planning = commands.add_parser("plan", help="find key and policy (the default)")
+    planning.add_argument(
+        "--working-directory", type=Path, default=Path(), metavar="DIR", help="the project's folder (default: .)"
+    )
+    planning.add_argument(
+        "--cache", choices=["auto", "true", "false", "restore"], default="auto", help="who saves (default: auto)"
+    )
+    planning.add_argument("--mode", choices=["restore", "save"], help="one half of the work (default: both)")
+    planning.add_argument("--profile", default="", help="a name that keeps this job's entries apart from others'")
+    planning.add_argument(
+        "--key-files", nargs="*", default=[], metavar="GLOB", help="the files the key stands for (default: the lock)"
+    )
+    planning.add_argument("--python-version", default="", metavar="REQUEST", help="as for uv's --python")
+    planning.add_argument("--groups", nargs="*", default=[], help="dependency groups beside the default ones")
+    planning.add_argument(
+        "--default-groups", action=BooleanOptionalAction, default=True, help="whether default groups are installed"
+    )
+    planning.add_argument("--extras", nargs="*", default=[], help="extras that are installed")
+    planning.add_argument("--packages", nargs="*", default=[], help="workspace members that are installed")
+    planning.add_argument("--sync-args", nargs="*", default=[], help="more arguments of the sync")
+    planning.add_argument(
+        "--mirror", default=os.environ.get("UV_ACTIONS_MIRROR", ""), metavar="URL", help="a company index"
+    )
+    planning.add_argument("--explain", action="store_true", help="tell on stderr what the key is made of")
+    settling = commands.add_parser("settle", help="make the restored folder ready")
+    settling.add_argument("--mode", choices=["restore", "save"], help="one half of the work, as planned")
+    settling.add_argument("--path", type=Path, default=Path(), help="the cache's folder, as planned")
+    settling.add_argument("--key", default="", help="the key, as planned")
+    settling.add_argument(
+        "--state", choices=["exact", "partial", "miss", "off"], required=True, help="what the restore found"
+    )
+    settling.add_argument("--reason", default="", help="the reason, as planned")
+    settling.add_argument(
+        "--save", action=BooleanOptionalAction, default=False, help="whether this job saves, as planned"
+    )
+    settling.add_argument(
+        "--started", type=int, default=0, metavar="SECONDS", help="when the plan was made, in Unix time"
+    )
+    settling.add_argument(
+        "--timed-out", action=BooleanOptionalAction, default=False, help="whether the restore was given up"
+    )
+    arguments = sys.argv[1:]
+    if not arguments or (arguments[0].startswith("-") and arguments[0] not in ("-h", "--help")):
+        arguments = ["plan", *arguments]
+    return parser.parse_args(arguments)
+
+
+def main() -> int:
+    options = parse()
+    return settle(options) if options.command == "settle" else plan(options)
+
+
+if __name__ == "__main__":
+    run_main(main)

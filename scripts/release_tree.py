@@ -1,0 +1,534 @@
+#!/usr/bin/env -S uv run --no-config --locked --script
+# /// script
+# requires-python = ">=3.10"
+# dependencies = []
+# ///
+"""Makes what users consume, the release tree, from the source tree: as a folder, or as a commit with its tags.
+
+    python3 scripts/release_tree.py build .release
+    python3 scripts/release_tree.py commit --version 1.2.3
+
+`build` takes the working copy, or the commit that `--source` names, and prints the id that git gives to the tree.
+`commit` adds a commit to the branch `releases/v1`, tags it `v1.2.3`, `v1.2` and `v1`, and prints what to push, one
+refspec a line; it pushes nothing and touches neither the work tree nor HEAD. The same source and version always give
+the same tree. Standard library only, since it runs before uv exists.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import dataclasses
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import symtable
+import tempfile
+from collections.abc import Callable, Generator, Mapping
+from pathlib import Path, PurePosixPath
+
+from _common import Exit, Failure, Parser, run_main, say, write_atomic
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# The list of what a build made, beside it: only that may be deleted by the next one. It is in no commit.
+MANIFEST = ".release-tree"
+
+# What of `scripts/` users don't get: the text that is put into each tool, and the makers' own tools.
+NOT_RELEASED = ("_common", "release_tree", "update_uv_versions")
+
+# The line of `_common` that a release stamps.
+VERSION_LINE = 'VERSION = "0.0.0"\n'
+
+# A part is a number without leading zeros, or nothing would be the newest.
+NUMBER = r"(0|[1-9][0-9]*)"
+VERSION_FORM = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}")
+
+PLAIN, EXECUTABLE = "100644", "100755"
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file as git keeps it: its mode, `100644` or `100755`, and its bytes."""
+
+    mode: str
+    data: bytes
+
+
+# A tree: paths with `/` between their parts, and their files.
+Tree = Mapping[str, File]
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What is in the release tree
+
+
+def as_it_is(files: Tree, _version: str) -> Tree:
+    """The files unchanged."""
+    return files
+
+
+def tools(files: Tree, version: str) -> Tree:
+    """The scripts, each tool as one file that needs nothing but its lock."""
+    released = {}
+    for path, file in files.items():
+        name, _, kind = path.partition(".")
+        if name in NOT_RELEASED and kind in ("py", "py.lock"):
+            continue
+        if kind == "py" and "/" not in name:
+            if f"{path}.lock" not in files:
+                raise Failure(f"scripts/{path} has no lock beside it", f"uv lock --script scripts/{path}")
+            text = with_common(path, text_of(files, path), text_of(files, "_common.py"), version)
+            released[path] = File(file.mode, text.encode())
+        else:
+            released[path] = file
+    return released
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """A row of the release tree: a folder or file of the source, where it goes, and what happens to it on the way.
+
+    `make` gets the row's files, their paths relative to `source` (for a single file: its name), and the version.
+    """
+
+    source: str
+    target: str
+    make: Callable[[Tree, str], Tree]
+
+
+ROWS = (
+    Row("actions", "", as_it_is),
+    Row("scripts", "scripts", tools),
+    Row("README.md", "", as_it_is),
+    Row("LICENSE", "", as_it_is),
+)
+
+
+def release(source: Tree, version: str) -> Tree:
+    """The release tree of a source tree."""
+    made: dict[str, File] = {}
+    for row in ROWS:
+        for path, file in row.make(part_of(source, row.source), version).items():
+            target = str(PurePosixPath(row.target, path))
+            if target in made:
+                raise Failure(f"`{target}` of the release tree would be made twice", f"rename it in `{row.source}`")
+            made[target] = file
+    if not made:
+        raise Failure("this source has nothing that a release consists of", "name another commit by --source")
+    return made
+
+
+def part_of(source: Tree, name: str) -> Tree:
+    """The files of a row's source."""
+    if name in source:
+        return {PurePosixPath(name).name: source[name]}
+    return {path.removeprefix(f"{name}/"): file for path, file in source.items() if path.startswith(f"{name}/")}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A tool as one file
+
+
+def text_of(files: Tree, path: str) -> str:
+    """A script's text."""
+    try:
+        return files[path].data.decode()
+    except KeyError:
+        raise Failure(f"scripts/{path} is missing", "restore it from git") from None
+    except UnicodeDecodeError as error:
+        raise Failure(f"scripts/{path} is not UTF-8: {error}", "save it as UTF-8") from None
+
+
+def with_common(path: str, tool: str, common: str, version: str) -> str:
+    """The tool's text with `_common`'s in place of its `from _common import …`.
+
+    Both become one module. So the statement must be one at top level, renames nothing, and the tool must not define
+    what `_common` defines.
+    """
+    module, common_module = parse(path, tool), parse("_common.py", common)
+    statements = [node for node in ast.walk(module) if "_common" in imported_modules(node)]
+    if not statements:
+        return tool
+    statement = statements[0]
+    if len(statements) > 1 or statement not in module.body or not isinstance(statement, ast.ImportFrom):
+        raise Failure(
+            f"scripts/{path}:{line_of(statements[-1])}: a tool has one `from _common import …`, at top level",
+            "join them into one statement among the imports",
+        )
+    shared = defined_names(common)
+    for alias in statement.names:
+        if alias.asname or alias.name not in shared:
+            raise Failure(
+                f"scripts/{path}:{statement.lineno}: `{ast.unparse(alias)}` can't be taken from _common",
+                "import something that _common defines, under its own name",
+            )
+    clashes = sorted(
+        name
+        for name, origin in defined_names(tool).items()
+        if name in shared and origin != f"_common.{name}" and (origin != shared[name] or not origin)
+    )
+    if clashes:
+        raise Failure(
+            f"scripts/{path} and scripts/_common.py both define: {', '.join(clashes)}",
+            "give it another name in the tool, or import it from _common",
+        )
+    if futures(module) != futures(common_module):
+        raise Failure(
+            f"scripts/{path} and scripts/_common.py differ in `from __future__ import …`, which holds for a whole file",
+            "write the same statement in both",
+        )
+    lines = tool.split("\n")
+    before, after = lines[: statement.lineno - 1], lines[statement.end_lineno :]
+    return "\n".join([*before, stamped(body_of(common, common_module), version).rstrip("\n"), *after])
+
+
+def parse(path: str, text: str) -> ast.Module:
+    """A script's syntax tree."""
+    try:
+        return ast.parse(text)
+    except SyntaxError as error:
+        raise Failure(f"scripts/{path}:{error.lineno}: {error.msg}", f"python3 -m py_compile scripts/{path}") from None
+
+
+def imported_modules(node: ast.AST) -> list[str]:
+    """The modules that a node imports, if it is an import."""
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def line_of(node: ast.AST) -> int:
+    """The line of a statement, from 1."""
+    return getattr(node, "lineno", 1)
+
+
+def defined_names(text: str) -> dict[str, str]:
+    """The names that a module defines at top level; with what it stands for if it is only imported, else with ''."""
+    origins = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            origins |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.Import):
+            origins |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
+    return {
+        symbol.get_name(): "" if symbol.is_assigned() else origins[symbol.get_name()]
+        for symbol in symtable.symtable(text, "script", "exec").get_symbols()
+        if symbol.is_assigned() or symbol.is_imported()
+    }
+
+
+def futures(module: ast.Module) -> set[str]:
+    """The features that a module takes from `__future__`."""
+    statements = [node for node in module.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    return {alias.name for node in statements for alias in node.names}
+
+
+def body_of(text: str, module: ast.Module) -> str:
+    """A module's text from its first statement after the docstring and the `from __future__` imports."""
+    first = next(
+        node
+        for node in module.body
+        if imported_modules(node) != ["__future__"]
+        and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    )
+    return "\n".join(text.split("\n")[first.lineno - 1 :])
+
+
+def stamped(text: str, version: str) -> str:
+    """The text with the release's version in it."""
+    if text.count(VERSION_LINE) != 1:
+        raise Failure("scripts/_common.py states its version not once", f"write {VERSION_LINE.strip()} in it")
+    return text.replace(VERSION_LINE, f'VERSION = "{version}"\n')
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Git
+
+
+class Git:
+    """The repository's git, by plumbing: no hook, no work tree and no HEAD is touched.
+
+    New objects go to `objects` where it is given, a folder that the caller throws away, else into the repository.
+    """
+
+    def __init__(self, objects: Path | None = None) -> None:
+        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        self.environment["LC_ALL"] = "C"
+        if objects:
+            store = self("rev-parse", "--path-format=absolute", "--git-path", "objects")
+            self.environment |= {"GIT_OBJECT_DIRECTORY": str(objects), "GIT_ALTERNATE_OBJECT_DIRECTORIES": store}
+
+    def __call__(self, *arguments: str, data: bytes = b"", **environment: str) -> str:
+        """What git prints, without the last line end."""
+        return self.raw(*arguments, data=data, **environment).decode(errors="surrogateescape").rstrip("\n")
+
+    def raw(self, *arguments: str, data: bytes = b"", **environment: str) -> bytes:
+        """What git prints."""
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(ROOT), *arguments],
+                input=data,
+                capture_output=True,
+                check=False,
+                env=self.environment | environment,
+            )
+        except FileNotFoundError:
+            raise Failure("git is not on PATH", "install git") from None
+        if done.returncode:
+            why = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+            raise Failure(f"`git {arguments[0]}`: {why}", f"run it in a clone of the repository: {ROOT}")
+        return done.stdout
+
+    def commit(self, revision: str) -> str:
+        """The id of the commit that a revision names."""
+        try:
+            return self("rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
+        except Failure as failure:
+            raise Failure(f"{revision!r} names no commit: {failure.message}", "git log shows the commits") from None
+
+    def working_copy(self) -> str:
+        """The id of a tree with the files of the working copy that git doesn't ignore, as a commit would keep them."""
+        names = {row.source for row in ROWS}
+        known = self("ls-files", "--", *names).splitlines()
+        given = [name for name in names if (ROOT / name).exists() or any(path.startswith(name) for path in known)]
+        with self.index() as index:
+            # The index of the repository knows the modes where the file system has none, as on Windows.
+            with contextlib.suppress(FileNotFoundError):
+                shutil.copyfile(self("rev-parse", "--path-format=absolute", "--git-path", "index"), index)
+            self("add", "--all", "--", *given, GIT_INDEX_FILE=index)
+            return self("write-tree", GIT_INDEX_FILE=index)
+
+    def read(self, tree: str) -> Tree:
+        """The files of a tree or commit that a release may need."""
+        listed = self("ls-tree", "-r", "-z", tree, "--", *(row.source for row in ROWS)).split("\0")
+        entries = [(*entry.partition("\t")[0].split(" "), entry.partition("\t")[2]) for entry in listed if entry]
+        output = self.raw("cat-file", "--batch", data="".join(f"{entry[2]}\n" for entry in entries).encode())
+        files = {}
+        for mode, _, _, path in entries:
+            if mode not in (PLAIN, EXECUTABLE):
+                raise Failure(f"`{path}` is a link or a submodule; a release has only files", "put the file there")
+            header, _, output = output.partition(b"\n")
+            size = int(header.split()[-1])
+            files[path] = File(mode, output[:size])
+            output = output[size + 1 :]
+        return files
+
+    def write(self, tree: Tree) -> str:
+        """The id of a tree with these files, which from then on is in git."""
+        lines = []
+        for path, file in sorted(tree.items()):
+            blob = self("hash-object", "-w", "--stdin", data=file.data)
+            lines.append(f"{file.mode} {blob}\t{path}\0")
+        with self.index() as index:
+            self("update-index", "-z", "--index-info", data="".join(lines).encode(), GIT_INDEX_FILE=index)
+            return self("write-tree", GIT_INDEX_FILE=index)
+
+    @contextlib.contextmanager
+    def index(self) -> Generator[str]:
+        """The path of an index of our own."""
+        with tempfile.TemporaryDirectory(prefix="release_tree.") as folder:
+            yield str(Path(folder, "index"))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A folder
+
+
+def write_folder(folder: Path, tree: Tree, dry_run: bool) -> None:
+    """Makes the folder hold exactly the tree; an earlier build's files go, if nobody changed them."""
+    former = former_files(folder)
+    if dry_run:
+        return
+    for path in former:
+        (folder / path).unlink(missing_ok=True)
+    for parent in sorted({parent for path in former for parent in PurePosixPath(path).parents}, reverse=True):
+        with contextlib.suppress(OSError):
+            (folder / parent).rmdir()
+    # Before the files, so that a build that was interrupted can be repeated.
+    listing = "".join(f"{hashlib.sha256(file.data).hexdigest()}  {path}\n" for path, file in sorted(tree.items()))
+    write_atomic(folder / MANIFEST, listing)
+    for path, file in tree.items():
+        write_atomic(folder / path, file.data, 0o755 if file.mode == EXECUTABLE else 0o644)
+
+
+def former_files(folder: Path) -> list[str]:
+    """The files that an earlier build made in the folder, which must hold nothing else."""
+    if not folder.is_dir():
+        return []
+    found = {
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()
+    }
+    listing = (folder / MANIFEST).read_text(encoding="utf-8") if MANIFEST in found else ""
+    former = {path: digest for digest, _, path in (line.partition("  ") for line in listing.splitlines())}
+    foreign = sorted(
+        path
+        for path in found - {MANIFEST}
+        if path not in former or former[path] != hashlib.sha256((folder / path).read_bytes()).hexdigest()
+    )
+    if foreign:
+        raise Failure(
+            f"{folder} holds what no build made there: {some_of(foreign)}",
+            "choose an empty folder, or remove these files if nobody needs them",
+        )
+    return list(former)
+
+
+def some_of(items: list[str]) -> str:
+    """The first few items for a message."""
+    return ", ".join(items[:5]) + (f" and {len(items) - 5} more" if len(items) > 5 else "")
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A commit with its tags
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Version:
+    """A release's version, which is three numbers."""
+
+    major: int
+    minor: int
+    patch: int
+
+    @classmethod
+    def of(cls, text: str) -> Version:
+        """The version that a text states."""
+        match = VERSION_FORM.fullmatch(text)
+        if not match:
+            raise Failure(f"`version` is {text!r}, but must be three numbers such as 1.2.3", "--version 1.2.3")
+        return cls(*map(int, match.groups()))
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @property
+    def branch(self) -> str:
+        """The branch that holds the releases of this major version."""
+        return f"refs/heads/releases/v{self.major}"
+
+    @property
+    def tag(self) -> str:
+        """The tag that never moves."""
+        return f"refs/tags/v{self}"
+
+    @property
+    def moving_tags(self) -> tuple[str, str]:
+        """The tags that name the newest release of a minor and of a major version."""
+        return f"refs/tags/v{self.major}.{self.minor}", f"refs/tags/v{self.major}"
+
+
+def newest_release(git: Git, major: int) -> tuple[Version, str] | None:
+    """The newest release of a major version, with its commit."""
+    tags = git("for-each-ref", "--format=%(refname:strip=2) %(objectname)", f"refs/tags/v{major}.*").splitlines()
+    pairs = (tag.removeprefix("v").split(" ") for tag in tags)
+    return max(((Version.of(text), commit) for text, commit in pairs if VERSION_FORM.fullmatch(text)), default=None)
+
+
+def refuse_unreleasable(git: Git, version: Version, newest: tuple[Version, str] | None) -> None:
+    """Fails where this version can't be released from this repository."""
+    changed = git("status", "--porcelain", "--untracked-files=normal").splitlines()
+    if changed:
+        raise Failure(
+            f"the work tree has changes: {some_of([line[3:] for line in changed])}", "git commit or git stash"
+        )
+    if newest and version == newest[0]:
+        raise Failure(f"v{version} is released, and a released version never changes", "choose a higher version")
+    if newest and version < newest[0]:
+        raise Failure(
+            f"v{version} is lower than v{newest[0]}, the newest release of v{version.major}",
+            f"choose a version above {newest[0]}",
+        )
+    name = version.branch.removeprefix("refs/heads/")
+    branches = git("for-each-ref", "--format=%(refname) %(objectname)", version.branch, f"refs/remotes/*/{name}")
+    for branch, tip in (line.split(" ") for line in branches.splitlines()):
+        if not newest or tip != newest[1]:
+            raise Failure(
+                f"{branch} is at {tip[:12]}, which is not the newest release of v{version.major} that is tagged here",
+                "git fetch --tags brings the tags; a commit on that branch that is no release has to go",
+            )
+    if git("for-each-ref", "--format=%(worktreepath)", version.branch):
+        raise Failure(f"{name} is checked out in a work tree", "git switch to another branch there")
+
+
+def make_commit(git: Git, tree: str, version: Version, source: str, parent: str | None) -> str:
+    """The id of the release's commit; who and when are the source commit's, so that it is the same on each machine."""
+    name, mail, date = git("show", "--no-patch", "--format=%cn%n%ce%n%cd", "--date=raw", source).split("\n")
+    who = {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", name), ("EMAIL", mail), ("DATE", date))
+    }
+    message = f"Release {version}\n\nSource-Commit: {source}\n"
+    parents = ["-p", parent] if parent else []
+    return git("commit-tree", tree, *parents, "-F", "-", data=message.encode(), **who)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The commands
+
+
+def build(folder: Path, version: str | None, revision: str | None, dry_run: bool) -> None:
+    """Writes the release tree into a folder, and its id to stdout."""
+    if version:
+        Version.of(version)
+    with tempfile.TemporaryDirectory(prefix="release_tree.") as objects:
+        git = Git(Path(objects))
+        source = git.read(git.commit(revision) if revision else git.working_copy())
+        tree = release(source, version or "0.0.0")
+        identity = git.write(tree)
+    write_folder(folder, tree, dry_run)
+    print(identity)
+
+
+def commit(version: Version, revision: str, dry_run: bool) -> None:
+    """Commits and tags a release, and writes to stdout what to push."""
+    with tempfile.TemporaryDirectory(prefix="release_tree.") as objects:
+        git = Git(Path(objects) if dry_run else None)
+        newest = newest_release(git, version.major)
+        refuse_unreleasable(git, version, newest)
+        source = git.commit(revision)
+        tree = git.write(release(git.read(source), str(version)))
+        made = make_commit(git, tree, version, source, newest[1] if newest else None)
+        updates = [
+            f"update {version.branch} {made}",
+            f"create {version.tag} {made}",
+            *(f"update {tag} {made}" for tag in version.moving_tags),
+        ]
+        if not dry_run:
+            git("update-ref", "--stdin", data="".join(f"{line}\n" for line in updates).encode())
+    refspecs = [version.branch, version.tag, *(f"+{tag}" for tag in version.moving_tags)]
+    say(f"{'would release' if dry_run else 'released'} {version} from {source[:12]} as {made[:12]}; to publish it:")
+    say(f"  git push --atomic origin {' '.join(refspecs)}")
+    print("\n".join(refspecs))
+
+
+def parser() -> Parser:
+    """The command line."""
+    top = Parser(description=__doc__)
+    commands = top.add_subparsers(dest="command", required=True, metavar="build | commit")
+    into_folder = commands.add_parser("build", help="write the release tree into a folder")
+    into_folder.add_argument("folder", type=Path, metavar="OUT_DIR", help="absent, empty, or made by an earlier build")
+    into_folder.add_argument("--version", help="the version that the tools state (default: 0.0.0)")
+    into_folder.add_argument("--source", metavar="REV", help="a commit (default: the working copy)")
+    as_commit = commands.add_parser("commit", help="commit and tag a release; nothing is pushed")
+    as_commit.add_argument("--version", required=True, help="the version to release: three numbers")
+    as_commit.add_argument("--source", metavar="REV", default="HEAD", help="a commit (default: HEAD)")
+    for command in (into_folder, as_commit):
+        command.add_argument("--dry-run", action="store_true", help="do all the checks, write nothing")
+    return top
+
+
+def main() -> int:
+    options = parser().parse_args()
+    if options.command == "build":
+        build(options.folder, options.version, options.source, options.dry_run)
+    else:
+        commit(Version.of(options.version), options.source, options.dry_run)
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    run_main(main)

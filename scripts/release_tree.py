@@ -42,6 +42,9 @@ NOT_RELEASED = ("_common", "release_tree", "update_uv_versions")
 # The line of `_common` that a release stamps.
 VERSION_LINE = 'VERSION = "0.0.0"\n'
 
+# What makes git look at another repository than this one, as in a hook.
+FOREIGN_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX")
+
 # A part is a number without leading zeros, or nothing would be the newest.
 NUMBER = r"(0|[1-9][0-9]*)"
 VERSION_FORM = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}")
@@ -207,17 +210,19 @@ def line_of(node: ast.AST) -> int:
 
 def defined_names(text: str) -> dict[str, str]:
     """The names that a module defines at top level; with what it stands for if it is only imported, else with ''."""
-    origins = {}
+    origins: dict[str, str] = {}
+    assigned: set[str] = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom):
             origins |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
             origins |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
-    return {
-        symbol.get_name(): "" if symbol.is_assigned() else origins[symbol.get_name()]
-        for symbol in symtable.symtable(text, "script", "exec").get_symbols()
-        if symbol.is_assigned() or symbol.is_imported()
-    }
+        elif isinstance(node, ast.Global):
+            assigned |= set(node.names)
+    symbols = symtable.symtable(text, "script", "exec").get_symbols()
+    assigned |= {symbol.get_name() for symbol in symbols if symbol.is_assigned()}
+    imported = {symbol.get_name() for symbol in symbols if symbol.is_imported()}
+    return {name: "" if name in assigned else origins[name] for name in assigned | imported}
 
 
 def futures(module: ast.Module) -> set[str]:
@@ -255,7 +260,7 @@ class Git:
     """
 
     def __init__(self, objects: Path | None = None) -> None:
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+        self.environment = {key: value for key, value in os.environ.items() if key not in FOREIGN_GIT}
         self.environment["LC_ALL"] = "C"
         if objects:
             store = self("rev-parse", "--path-format=absolute", "--git-path", "objects")
@@ -356,8 +361,10 @@ def write_folder(folder: Path, tree: Tree, dry_run: bool) -> None:
 
 def former_files(folder: Path) -> list[str]:
     """The files that an earlier build made in the folder, which must hold nothing else."""
-    if not folder.is_dir():
+    if not os.path.lexists(folder):
         return []
+    if not folder.is_dir():
+        raise Failure(f"{folder} is not a folder", "choose a folder that is absent or empty")
     found = {
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()
     }
@@ -472,12 +479,11 @@ def make_commit(git: Git, tree: str, version: Version, source: str, parent: str 
 
 def build(folder: Path, version: str | None, revision: str | None, dry_run: bool) -> None:
     """Writes the release tree into a folder, and its id to stdout."""
-    if version:
-        Version.of(version)
+    stamp = "0.0.0" if version is None else str(Version.of(version))
     with tempfile.TemporaryDirectory(prefix="release_tree.") as objects:
         git = Git(Path(objects))
-        source = git.read(git.commit(revision) if revision else git.working_copy())
-        tree = release(source, version or "0.0.0")
+        source = git.read(git.working_copy() if revision is None else git.commit(revision))
+        tree = release(source, stamp)
         identity = git.write(tree)
     write_folder(folder, tree, dry_run)
     print(identity)

@@ -38,16 +38,7 @@ def status_of(url: str, authorization: str | None = None, authorities: Path | No
 
 
 def publish(file: Path, oidc: Oidc) -> subprocess.CompletedProcess[str]:
-    command = [
-        "uv",
-        "publish",
-        "--no-config",
-        "--trusted-publishing",
-        "always",
-        "--publish-url",
-        oidc.publish_url,
-        file,
-    ]
+    options = ["--no-config", "--trusted-publishing", "always", "--publish-url", oidc.publish_url]
     environment = {**os.environ, **oidc.env, "GITHUB_ACTIONS": "true"}
     command = ["uv", "publish", *options, file]
     return subprocess.run(command, env=environment, cwd=file.parent, capture_output=True, text=True, check=False)

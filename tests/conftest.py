@@ -1,0 +1,101 @@
+"""What the tests share: the release tree, the engines, the services and projects to run them on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from engines import actions_cache
+from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
+
+pytest_plugins = ["services.fixtures"]
+
+ROOT = Path(__file__).resolve().parents[1]
+PROJECTS = Path(__file__).resolve().parent / "projects"
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of this session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release tree, built from the working copy."""
+    folder = tmp_path_factory.mktemp("release") / "tree"
+    subprocess.run([sys.executable, ROOT / "scripts" / "release_tree.py", "build", folder], check=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tool_cache(release: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A runner's tool folder that has the uv of this release, as a runner has that is not new."""
+    folder = shared / "tool-cache"
+    environment = {name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ}
+    environment |= {"PATH": SYSTEM_PATH, "HOME": str(tmp_path_factory.mktemp("home")), "RUNNER_TOOL_CACHE": str(folder)}
+    installer = release / "scripts" / "install_uv.sh"
+    if installer.exists():
+        subprocess.run(["sh", installer], env=environment, cwd=release, check=True, stdout=subprocess.DEVNULL)
+    return folder
+
+
+@pytest.fixture
+def new_github(release: Path, tool_cache: Path, shared: Path, tmp_path: Path) -> Callable[[str], Github]:
+    """Makes a GitHub, with this release as `org/uv-actions@v1` and its state in a folder of the given name."""
+
+    def make(name: str) -> Github:
+        return Github(
+            tmp_path / name,
+            releases={"v1": release},
+            actions={"actions/cache": actions_cache.action(shared)},
+            tool_cache=tool_cache,
+            tools_cache=shared / "tools",
+            python=Path(getattr(sys, "_base_executable", sys.executable)),
+        )
+
+    return make
+
+
+@pytest.fixture
+def github(new_github: Callable[[str], Github]) -> Github:
+    """A GitHub of the test's own."""
+    return new_github("github")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Callable[[str], Path]:
+    """Copies `projects/<name>` into a git repository with one commit; the path has a space in it."""
+
+    def copy(name: str) -> Path:
+        folder = tmp_path / "my projects" / name
+        shutil.copytree(PROJECTS / name, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", "dist"))
+        commit_all(folder)
+        return folder
+
+    return copy
+
+
+@pytest.fixture(name="commit_all")
+def commit_all_fixture() -> Callable[[Path], None]:
+    return commit_all
+
+
+def commit_all(folder: Path) -> None:
+    """Makes a folder a git repository where it isn't one, and commits all that is in it; always at the same time."""
+    identity = ["-c", "user.name=ci", "-c", "user.email=ci@example.org", "-c", "commit.gpgsign=false"]
+    when = {"GIT_AUTHOR_DATE": "2026-01-02T03:04:05Z", "GIT_COMMITTER_DATE": "2026-01-02T03:04:05Z"}
+    for arguments in (
+        ["init", "-q", "-b", "main"],
+        ["add", "-A"],
+        [*identity, "commit", "-q", "--allow-empty", "-m", "c"],
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, env={**os.environ, **when}, check=True)

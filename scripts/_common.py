@@ -140,9 +140,9 @@ def os_mend(error: OSError) -> str:
 class Parser(argparse.ArgumentParser):
     """An argument parser whose options can also be given as `UV_ACTIONS_<TOOL>_<OPTION>`.
 
-    An empty variable counts as not given. A list (`nargs='*'` or `action='append'`) has one item a line; a switch
-    (`action='store_true'` or `BooleanOptionalAction`) is `true` or `false`. The command line wins. A wrong value ends
-    with exit code 2 and names the option, which is also the name of a component's input.
+    An empty variable counts as not given. A list (`action=Items`) has one item a line; a switch (`store_true` or
+    `BooleanOptionalAction`) is `true` or `false`. The command line wins. A wrong value ends with exit code 2 and names
+    the option, which is also the name of a component's input.
     """
 
     def __init__(self, *arguments: Any, prefix: str = "", **options: Any) -> None:
@@ -160,10 +160,10 @@ class Parser(argparse.ArgumentParser):
         text = os.environ.get(f"{self.prefix}_{action.dest.upper()}", "").strip()
         if not text or not action.option_strings or action.dest == "help":
             return
-        name = max(action.option_strings, key=len).lstrip("-")
+        name = next(each for each in action.option_strings if each.startswith("--"))[2:]
         if action.nargs == 0:
             action.default = as_switch(name, text)
-        elif action.nargs == "*" or isinstance(action, argparse._AppendAction):
+        elif isinstance(action, Items | argparse._AppendAction) or action.nargs in ("*", "+"):
             action.default = [self._convert(name, action, item) for item in as_lines(text)]
         else:
             action.default = self._convert(name, action, text)
@@ -182,6 +182,26 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise Failure(message.replace("argument --", "--"), f"{self.prog} --help shows the options")
+
+
+class Items(argparse.Action):
+    """A list: one item each time the option is given, one item a line in its variable."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any) -> None:
+        options.setdefault("default", [])
+        options.setdefault("metavar", "ITEM")
+        super().__init__(option_strings, dest, **options)
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,  # noqa: ARG002
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        items = getattr(namespace, self.dest)
+        # The first one on the command line replaces what the environment gave.
+        setattr(namespace, self.dest, [values] if items is self.default else [*items, values])
 
 
 def as_switch(name: str, text: str) -> bool:

@@ -5,9 +5,10 @@
 # ///
 """Plans a job's cache: its folder, its key, and whether this job may restore and save it.
 
-`plan` (the default) prints, or gives to the platform, the outputs `path`, `key`, `restore-keys`, `restore`, `save`,
-`state` (`off`, or empty where the restore will tell), `reason`, `python` and `started`. `settle` takes what the
-restore found, makes the folder ready, exports it as UV_CACHE_DIR and tells `state`, `reason`, `bytes` and `seconds`.
+`plan` (the default) tells `path`, `key`, `restore-keys`, `restore`, `save`, `state` (`off`, or empty where the restore
+will tell), `reason`, `python`, `started` and `bytes`. `settle` takes what the restore found, makes the folder ready,
+tells `state`, `reason`, `bytes`, `seconds`, `save` and `path`, and exports the path as UV_CACHE_DIR, but to a program
+that asked for JSON.
 
 The key is `<schema>-<os>-<osversion>-<arch>-<libc>-uv<X.Y.Z>-py<X.Y>-<profile>-<hash of the locks>`. uv's version is in
 it since uv changes its cache buckets even in patch releases; the operating system's version, since what was built
@@ -35,7 +36,20 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from _common import Failure, Parser, export, find_uv, folder_size, run_main, say, set_outputs, write_atomic
+from _common import (
+    Failure,
+    Items,
+    Parser,
+    add_summary,
+    export,
+    find_uv,
+    folder_size,
+    human_size,
+    run_main,
+    say,
+    set_outputs,
+    write_atomic,
+)
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -294,6 +308,7 @@ def plan(options: Namespace) -> int:
             "reason": policy.reason,
             "python": python,
             "started": int(time.time()),
+            "bytes": folder_size(path) if on else 0,
         }
     )
     return 0
@@ -335,7 +350,7 @@ def explain(key: str, parts: Mapping[str, object], files: list[Path], policy: Po
 def settle(options: Namespace) -> int:
     """Makes the restored folder ready and tells what is in it; what a cut restore left is removed."""
     if options.state == "off":
-        set_outputs({"state": "off", "reason": options.reason, "bytes": 0, "seconds": 0, "save": False, "path": ""})
+        tell(options, Settled("off", options.reason, 0, 0, save=False, path=""))
         return 0
     path, state, save, reason = options.path, options.state, options.save, options.reason
     if options.timed_out:
@@ -351,18 +366,38 @@ def settle(options: Namespace) -> int:
         write_atomic(
             marker_of(path), json.dumps({"key": options.key, "state": state, "saved": save and not options.mode})
         )
-    export({"UV_CACHE_DIR": path})
-    set_outputs(
-        {
-            "state": state,
-            "reason": reason,
-            "bytes": folder_size(path),
-            "seconds": max(0, int(time.time()) - options.started) if options.started else 0,
-            "save": save,
-            "path": path,
-        }
-    )
+    tell(options, Settled(state, reason, folder_size(path), seconds_since(options.started), save, str(path)))
     return 0
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The cache as the job will use it; `bytes` and `seconds` are of what was restored."""
+
+    state: str
+    reason: str
+    bytes: int
+    seconds: int
+    save: bool
+    path: str
+
+
+def seconds_since(started: int) -> int:
+    """Seconds from a Unix time to now; 0 where it isn't known."""
+    return max(0, int(time.time()) - started) if started else 0
+
+
+def tell(options: Namespace, settled: Settled) -> None:
+    """Gives the result to the program that asked for JSON, else to the platform, its later steps, and people."""
+    if options.format == "json":
+        print(json.dumps(asdict(settled)))
+        return
+    if settled.path:
+        export({"UV_CACHE_DIR": settled.path})
+    set_outputs(asdict(settled))
+    detail = f": {settled.reason}" if settled.reason else ""
+    size = "" if settled.state == "off" else f"; {human_size(settled.bytes)} in {settled.seconds} s"
+    add_summary(f"### uv: cache\n\n**{settled.state}**{detail}{size}\n")
 
 
 def parse() -> Namespace:
@@ -379,16 +414,16 @@ def parse() -> Namespace:
     planning.add_argument("--mode", choices=["restore", "save"], help="one half of the work (default: both)")
     planning.add_argument("--profile", default="", help="a name that keeps this job's entries apart from others'")
     planning.add_argument(
-        "--key-files", nargs="*", default=[], metavar="GLOB", help="the files the key stands for (default: the lock)"
+        "--key-files", action=Items, metavar="GLOB", help="the files the key stands for (default: the lock)"
     )
     planning.add_argument("--python-version", default="", metavar="REQUEST", help="as for uv's --python")
-    planning.add_argument("--groups", nargs="*", default=[], help="dependency groups beside the default ones")
+    planning.add_argument("--groups", action=Items, help="dependency groups beside the default ones")
     planning.add_argument(
         "--default-groups", action=BooleanOptionalAction, default=True, help="whether default groups are installed"
     )
-    planning.add_argument("--extras", nargs="*", default=[], help="extras that are installed")
-    planning.add_argument("--packages", nargs="*", default=[], help="workspace members that are installed")
-    planning.add_argument("--sync-args", nargs="*", default=[], help="more arguments of the sync")
+    planning.add_argument("--extras", action=Items, help="extras that are installed")
+    planning.add_argument("--packages", action=Items, help="workspace members that are installed")
+    planning.add_argument("--sync-args", action=Items, help="more arguments of the sync")
     planning.add_argument(
         "--mirror", default=os.environ.get("UV_ACTIONS_MIRROR", ""), metavar="URL", help="a company index"
     )
@@ -406,6 +441,9 @@ def parse() -> Namespace:
     )
     settling.add_argument(
         "--started", type=int, default=0, metavar="SECONDS", help="when the plan was made, in Unix time"
+    )
+    settling.add_argument(
+        "--format", choices=["outputs", "json"], default="outputs", help="for the platform, or for a program"
     )
     settling.add_argument(
         "--timed-out", action=BooleanOptionalAction, default=False, help="whether the restore was given up"

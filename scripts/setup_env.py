@@ -1,0 +1,437 @@
+#!/usr/bin/env -S uv run --no-config --locked --script
+# /// script
+# requires-python = ">=3.10"
+# dependencies = []
+# ///
+"""Makes a project's environment from its lock, and tells the job's later steps where everything is.
+
+It makes the restored cache ready, runs `uv sync --locked` with the wanted groups, extras and packages, sees to it that
+the environment has the Python that was asked for, exports uv's folder on PATH (and UV_CACHE_DIR, UV_PYTHON,
+UV_PROJECT_ENVIRONMENT, UV_NO_SYNC where they apply), sets the outputs `uv-version`, `uv-path`, `python-version`,
+`venv`, `cache-state`, `cache-key`, `cache-path` and `cache-save`, and writes the summary.
+
+With `--mirror` uv can't use the lock itself, whose files are named by the index it was made with. The lock is checked,
+exported with its hashes, and installed from the mirror by `uv pip sync --require-hashes`; later commands then must not
+sync, which UV_NO_SYNC=1 tells them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import BooleanOptionalAction, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from _common import (
+    Exit,
+    Failure,
+    Items,
+    Parser,
+    add_path,
+    add_summary,
+    export,
+    find_uv,
+    folder_size,
+    human_size,
+    run_main,
+    say,
+    set_outputs,
+)
+
+# What uv says when it fails, what that means for the caller, and how to mend it. The first match counts.
+CAUSES: tuple[tuple[str, Exit, str, str], ...] = (
+    (
+        r"needs to be updated, but",
+        Exit.FINDINGS,
+        "`uv.lock` doesn't fit `pyproject.toml`",
+        "run `uv lock` and commit `uv.lock`",
+    ),
+    (
+        r"Unable to find lockfile",
+        Exit.USAGE,
+        "the project has no `uv.lock`",
+        "run `uv lock` and commit `uv.lock`, or set `sync: false`",
+    ),
+    (
+        r"Failed to parse `uv\.lock`",
+        Exit.USAGE,
+        "`uv.lock` can't be read: perhaps merge markers, or a newer format",
+        "run `uv lock` with the newest uv that your team uses, and commit `uv.lock`",
+    ),
+    (
+        r"Required uv version",
+        Exit.USAGE,
+        "the project's `required-version` refuses this uv",
+        "remove `uv-version`, so that uv is chosen by `required-version`, or make the two agree",
+    ),
+    (
+        r"Hash mismatch for",
+        Exit.VERIFICATION,
+        "a package differs from its hash in `uv.lock`",
+        "find out why before you lock anew: the index serves another file than the one that was locked",
+    ),
+    (
+        r"401 Unauthorized|403 Forbidden|Missing credentials",
+        Exit.UNAUTHORISED,
+        "an index refuses the credentials, or misses them",
+        "set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD for the index that uv names above",
+    ),
+    (
+        r"No interpreter found|No download found for request",
+        Exit.USAGE,
+        "no Python of the wanted version is here, and none may or can be downloaded",
+        "use an image that has it, allow downloads (UV_PYTHON_DOWNLOADS), or choose another `python-version`",
+    ),
+    (
+        r"Failed to (download|install).*(cpython|python-build)",
+        Exit.NETWORK,
+        "the wanted Python isn't on this machine and can't be downloaded",
+        "use an image that has it, or point UV_PYTHON_INSTALL_MIRROR to where this machine may download it",
+    ),
+    (r"No space left on device", Exit.USAGE, "the disk is full", "free some space, or choose a larger runner"),
+    (
+        r"error sending request|Failed to fetch|[Cc]onnection (refused|reset)|dns error|timed out|Could not connect",
+        Exit.NETWORK,
+        "an index can't be reached",
+        "run the job again; behind a firewall, set `mirror` to an index that this machine reaches",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """What `cache_key settle` tells."""
+
+    state: str
+    reason: str
+    bytes: int
+    seconds: int
+    save: bool
+    path: str
+
+
+def settle_cache(options: Namespace) -> Cache:
+    """Makes the restored cache ready, as `cache_key` does it for every component."""
+    result = subprocess.run(
+        [
+            sys.executable,
+            str(Path(__file__).with_name("cache_key.py")),
+            "settle",
+            f"--state={options.cache_state}",
+            f"--path={options.cache_path}",
+            f"--key={options.cache_key}",
+            f"--reason={options.cache_reason}",
+            f"--started={options.cache_started}",
+            "--save" if options.cache_save else "--no-save",
+            "--timed-out" if options.cache_timed_out else "--no-timed-out",
+            "--format=json",
+        ],
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    )
+    if result.returncode:
+        sys.exit(result.returncode)
+    return Cache(**json.loads(result.stdout))
+
+
+def selection(options: Namespace) -> list[str]:
+    """The arguments of `uv sync` and `uv export` that say what is installed."""
+    chosen = [f"--group={group}" for group in options.groups]
+    chosen += [] if options.default_groups else ["--no-default-groups"]
+    chosen += [f"--extra={extra}" for extra in options.extras]
+    chosen += [f"--package={package}" for package in options.packages]
+    return [*chosen, *options.sync_args]
+
+
+class Uv:
+    """uv in the project's folder, with the environment that later steps will have too."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self.path = find_uv()
+        self.directory = directory
+        self.environment = environment
+
+    def ask(self, *arguments: str) -> str:
+        """What uv answers on stdout; empty if it fails."""
+        result = self._read(arguments)
+        return result.stdout.strip() if result.returncode == 0 else ""
+
+    def read(self, *arguments: str) -> str:
+        """What uv writes on stdout.
+
+        Raises:
+            Failure: uv failed.
+        """
+        result = self._read(arguments)
+        sys.stderr.write(result.stderr)
+        if result.returncode:
+            raise failure_of(" ".join(arguments[:2]), result.returncode, result.stderr)
+        return result.stdout
+
+    def run(self, *arguments: str, stdin: str = "", more: dict[str, str] | None = None) -> None:
+        """Runs uv with its output in the log.
+
+        Raises:
+            Failure: uv failed; the text of its own error is in the log already.
+        """
+        say(f"$ uv {' '.join(arguments)}")
+        seen = []
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            file.write(stdin)
+            file.seek(0)
+            with subprocess.Popen(
+                [self.path, *arguments],
+                cwd=self.directory,
+                env={**self.environment, **(more or {})},
+                stdin=file,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                encoding="utf-8",
+                errors="replace",
+            ) as process:
+                for line in process.stdout or ():
+                    sys.stderr.write(line)
+                    sys.stderr.flush()
+                    seen.append(line)
+        if process.returncode:
+            raise failure_of(" ".join(arguments[:2]), process.returncode, "".join(seen))
+
+    def _read(self, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [self.path, *arguments],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+
+
+def failure_of(command: str, code: int, text: str) -> Failure:
+    """The failure that fits uv's own words; one that we don't know keeps uv's exit code."""
+    for pattern, known, message, mend in CAUSES:
+        if re.search(pattern, text):
+            if known is Exit.FINDINGS and os.environ.get("UV_DEFAULT_INDEX", os.environ.get("UV_INDEX_URL")):
+                mend += "; if it fits without this machine's default index, give that index as `mirror`"
+            return Failure(message, mend, known)
+    return Failure(
+        f"`uv {command}` failed with exit code {code}", "read uv's own message above", Exit(1 if code == 1 else 2)
+    )
+
+
+def sync(uv: Uv, options: Namespace) -> None:
+    """The environment from the lock, which must fit the project."""
+    python = [f"--python={options.python_version}"] if options.python_version else []
+    uv.run("sync", "--locked", *python, *selection(options))
+
+
+def sync_from_mirror(uv: Uv, options: Namespace) -> None:
+    """The same environment with every file from the mirror, each checked against its hash in the lock."""
+    check_lock(uv, options)
+    requirements = uv.read("export", "--frozen", "--quiet", "--no-header", "--no-annotate", *selection(options))
+    local, locked = split_requirements(requirements)
+    venv = environment_folder(uv)
+    if venv.is_dir() and any(venv.iterdir()) and not (venv / "pyvenv.cfg").is_file():
+        raise Failure(f"{venv} is in the way: it isn't a virtual environment", "move it, or set UV_PROJECT_ENVIRONMENT")
+    python = [f"--python={options.python_version}"] if options.python_version else []
+    uv.run("venv", "--quiet", "--clear", *python, str(venv))
+    index = {"UV_DEFAULT_INDEX": options.mirror}
+    target = f"--python={venv}"
+    uv.run("pip", "sync", target, "--require-hashes", "--allow-empty-requirements", "-", stdin=locked, more=index)
+    if local:
+        uv.run("pip", "install", target, "--no-deps", "-r", "-", stdin=local, more=index)
+
+
+def check_lock(uv: Uv, options: Namespace) -> None:
+    """Sees to it that the lock fits the project, which the mirror's own answers can't tell."""
+    result = subprocess.run(
+        [
+            sys.executable,
+            str(Path(__file__).with_name("lock_check.py")),
+            f"--working-directory={uv.directory}",
+            f"--mirror={options.mirror}",
+            "--no-scripts",
+        ],
+        env=uv.environment,
+        stdout=sys.stderr,
+    )
+    if result.returncode:
+        raise Failure(
+            "the lock can't be used, for the reason above", "mend it, then run again", Exit(result.returncode)
+        )
+
+
+def split_requirements(requirements: str) -> tuple[str, str]:
+    """Exported requirements as (the project's own and other local packages, all others with their hashes).
+
+    Raises:
+        Failure: one comes from Git, which has no hash and isn't in any mirror.
+    """
+    local, locked = [], []
+    for requirement in requirements.replace("\\\n", "\0").splitlines():
+        if " @ git+" in requirement:
+            raise Failure(
+                f"`{requirement.split(' @ ')[0]}` comes from Git, which a mirror doesn't have",
+                "publish it to an index, or leave out `mirror`",
+            )
+        own = requirement.startswith(("-e ", ".", "/", "file:")) or " @ file:" in requirement
+        (local if own else locked).append(requirement.replace("\0", "\\\n"))
+    return "\n".join(local), "\n".join(locked)
+
+
+def environment_folder(uv: Uv) -> Path:
+    """Where uv keeps the project's environment."""
+    configured = uv.environment.get("UV_PROJECT_ENVIRONMENT")
+    root = next((each for each in (uv.directory, *uv.directory.parents) if (each / "uv.lock").is_file()), uv.directory)
+    return (root / (configured or ".venv")).absolute()
+
+
+def check_python(uv: Uv, request: str, venv: Path) -> str:
+    """The version of the environment's Python.
+
+    Raises:
+        Failure: it isn't the one that was asked for.
+    """
+    config = (venv / "pyvenv.cfg").read_text(encoding="utf-8")
+    version = re.search(r"^version(?:_info)? *= *(\S+)", config, re.MULTILINE)
+    found = version.group(1) if version else "unknown"
+    chosen = uv.ask("python", "find", *([request] if request else []))
+    if request and not Path(chosen).absolute().is_relative_to(venv):
+        raise Failure(
+            f"the environment has Python {found}, though `python-version` is {request!r}",
+            "remove what chooses another one: a `--python` in `sync-args`, or UV_PYTHON",
+        )
+    return found
+
+
+def describe(cache: Cache) -> str:
+    """The cache in a sentence: its state, why, and what was moved."""
+    sentence = f"**{cache.state}**" + (f": {cache.reason}" if cache.reason else "")
+    if cache.state in ("exact", "partial"):
+        sentence += f"; {human_size(cache.bytes)} restored in {cache.seconds} s"
+    if cache.save:
+        sentence += f"; {human_size(folder_size(Path(cache.path)))} to save"
+    return sentence
+
+
+def summary(rows: dict[str, str], exported: dict[str, str]) -> str:
+    """The step's page: a table, and what later steps get."""
+
+    def cell(text: str) -> str:
+        return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+
+    lines = ["### uv: setup", "", "| | |", "| --- | --- |"]
+    lines += [f"| {name} | {cell(value)} |" for name, value in rows.items()]
+    names = ", ".join(f"`{name}`" for name in ("PATH", *exported))
+    return "\n".join([*lines, f"| for later steps | {names} |", ""])
+
+
+def parse() -> Namespace:
+    """The command line and the environment."""
+    parser = Parser(description=__doc__)
+    add = parser.add_argument
+    add("--working-directory", type=Path, default=Path(), metavar="DIR", help="the project's folder (default: .)")
+    add(
+        "--python-version",
+        default="",
+        metavar="REQUEST",
+        help="the Python to use, as for uv's --python (default: the project's)",
+    )
+    add("--sync", action=BooleanOptionalAction, default=True, help="whether to make the environment (default: yes)")
+    add("--groups", action=Items, help="dependency groups beside the default ones")
+    add(
+        "--default-groups",
+        action=BooleanOptionalAction,
+        default=True,
+        help="whether to install the default groups (default: yes)",
+    )
+    add("--extras", action=Items, help="extras to install")
+    add("--packages", action=Items, help="workspace members to install (default: the one of the folder)")
+    add("--sync-args", action=Items, help="more arguments for `uv sync`")
+    add(
+        "--mirror",
+        default=os.environ.get("UV_ACTIONS_MIRROR", ""),
+        metavar="URL",
+        help="a company index in front of PyPI",
+    )
+    cache = parser.add_argument_group("the cache, as `cache_key plan` planned it and the restore found it")
+    add = cache.add_argument
+    add(
+        "--cache-state",
+        choices=["exact", "partial", "miss", "off"],
+        default="off",
+        help="what the restore found (default: off)",
+    )
+    add("--cache-path", default="", metavar="DIR", help="its folder")
+    add("--cache-key", default="", help="its key")
+    add("--cache-reason", default="", help="why it is off, or isn't saved")
+    add("--cache-save", action=BooleanOptionalAction, default=False, help="whether this job saves it")
+    add("--cache-started", type=int, default=0, metavar="SECONDS", help="when the restore began, in Unix time")
+    add("--cache-timed-out", action=BooleanOptionalAction, default=False, help="whether the restore was given up")
+    return parser.parse_args()
+
+
+def main() -> int:
+    options = parse()
+    directory = options.working_directory.absolute()
+    if not directory.is_dir():
+        raise Failure(
+            f"`working-directory` is {str(options.working_directory)!r}, which is not a folder", "check the path"
+        )
+    cache = settle_cache(options)
+
+    exported: dict[str, str] = {}
+    if cache.path:
+        exported["UV_CACHE_DIR"] = cache.path
+    if options.python_version:
+        exported["UV_PYTHON"] = options.python_version
+    environment = {**os.environ, **exported}
+    # A locked sync is what we do, whatever the job says of locks; and an active environment is not the project's.
+    for variable in ("UV_LOCKED", "UV_FROZEN", "UV_NO_SYNC", "VIRTUAL_ENV"):
+        environment.pop(variable, None)
+    uv = Uv(directory, environment)
+    uv_version = uv.ask("--version").split()[1]
+
+    rows = {"uv": f"{uv_version} (`{uv.path}`)"}
+    python, venv = "", None
+    if options.sync:
+        began = time.monotonic()
+        (sync_from_mirror if options.mirror else sync)(uv, options)
+        venv = environment_folder(uv)
+        python = check_python(uv, options.python_version, venv)
+        rows["environment"] = f"`{venv}`, made in {time.monotonic() - began:.1f} s"
+        if environment.get("UV_PROJECT_ENVIRONMENT"):
+            exported["UV_PROJECT_ENVIRONMENT"] = str(venv)
+        if options.mirror:
+            exported["UV_NO_SYNC"] = "1"
+    else:
+        python = uv.ask("python", "find", "--show-version", *filter(None, [options.python_version]))
+    rows["Python"] = python or "none found yet"
+    rows["cache"] = describe(cache)
+
+    add_path(Path(uv.path).parent)
+    export(exported)
+    add_summary(summary(rows, exported))
+    set_outputs(
+        {
+            "uv-version": uv_version,
+            "uv-path": uv.path,
+            "python-version": python,
+            "venv": venv or "",
+            "cache-state": cache.state,
+            "cache-key": options.cache_key if cache.state != "off" else "",
+            "cache-path": cache.path,
+            "cache-save": cache.save,
+        }
+    )
+    return Exit.OK
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -44,7 +44,7 @@ def tool_cache(release: Path, shared: Path, tmp_path_factory: pytest.TempPathFac
     environment |= {"PATH": SYSTEM_PATH, "HOME": str(tmp_path_factory.mktemp("home")), "RUNNER_TOOL_CACHE": str(folder)}
     installer = release / "scripts" / "install_uv.sh"
     if installer.exists():
-        subprocess.run(["sh", installer], env=environment, cwd=release, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["sh", str(installer)], env=environment, cwd=release, check=True, stdout=subprocess.DEVNULL)
     return folder
 
 

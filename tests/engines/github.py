@@ -7,6 +7,9 @@ come from folders. What differs from a real runner is evened out here, so that a
 - act splits the path of a step's script at blanks (`_SHELL`);
 - act's RUNNER_TEMP is another path in each run; a hosted runner's never changes, and a cache's version hashes it;
 - act tells outputs and summaries again at each level of nesting, and drops annotation properties that hold a `=`.
+
+What stays different: act's cache server takes a second save under one key (the newest wins), and has no trust levels: it
+gives any ref every entry. Post steps of nested actions work, and GITHUB_ACTION_REF is set.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ import socket
 import subprocess
 import sysconfig
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,8 +131,11 @@ class Github:
         tools_cache: Path,
         python: Path,
     ) -> None:
-        """`state` is a folder of this instance's own; `releases` maps a tag of the collection to its release tree,
+        """`state` is a new folder of this instance's own. `releases` maps a tag of the collection to its release tree,
         `actions` maps `owner/name` to a folder that stands for every version of that action.
+
+        With a blank in `state`, the checkout's path has one too. There the library of actions/cache fails, as it does
+        on a real runner: it splits the arguments of tar at blanks.
         """
         self.state = state
         self.releases = dict(releases)
@@ -137,8 +143,8 @@ class Github:
         self.tool_cache = tool_cache
         self.tools_cache = tools_cache
         self.home = state / "home"
-        self.runner_temp = state / "runner temp"
-        self._jobs = state / "runner work"
+        self.runner_temp = state / "temp"
+        self._jobs = state / "work"
         self._bin = state / "bin"
         self._runs = 0
         for folder in (self._jobs, self._bin):
@@ -250,7 +256,7 @@ class Github:
 
 
 @contextmanager
-def silent_server() -> Iterator[str]:
+def silent_server() -> Generator[str]:
     """The URL of a server that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
@@ -267,7 +273,7 @@ def _one_job(steps: list[dict[str, Any]], checkout: bool) -> dict[str, Any]:
 
 def _complete(workflow: dict[str, Any], event: str, env: Mapping[str, str], end: Path) -> dict[str, Any]:
     """The workflow with what every one needs, and in each job a first and a last step of the engine's own."""
-    document = {"name": "CI", "on": {event: _EVENT_DETAILS.get(event)}, **copy.deepcopy(workflow)}
+    document: dict[str, Any] = {"name": "CI", "on": {event: _EVENT_DETAILS.get(event)}, **copy.deepcopy(workflow)}
     for name, job in document["jobs"].items():
         job.setdefault("runs-on", "ubuntu-latest")
         job["env"] = {**job.get("env", {}), **env}

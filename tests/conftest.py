@@ -14,6 +14,7 @@ from engines import actions_cache
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
 
 pytest_plugins = ["services.fixtures"]
+collect_ignore_glob = ["projects/*"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = Path(__file__).resolve().parent / "projects"
@@ -43,8 +44,7 @@ def tool_cache(release: Path, shared: Path, tmp_path_factory: pytest.TempPathFac
     environment = {name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ}
     environment |= {"PATH": SYSTEM_PATH, "HOME": str(tmp_path_factory.mktemp("home")), "RUNNER_TOOL_CACHE": str(folder)}
     installer = release / "scripts" / "install_uv.sh"
-    if installer.exists():
-        subprocess.run(["sh", str(installer)], env=environment, cwd=release, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["sh", str(installer)], env=environment, cwd=release, check=True, stdout=subprocess.DEVNULL)
     return folder
 
 

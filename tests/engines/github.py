@@ -8,8 +8,8 @@ come from folders. What differs from a real runner is evened out here, so that a
 - act's RUNNER_TEMP is another path in each run; a hosted runner's never changes, and a cache's version hashes it;
 - act tells outputs and summaries again at each level of nesting, and drops annotation properties that hold a `=`.
 
-What stays different: act's cache server takes a second save under one key (the newest wins), and has no trust levels: it
-gives any ref every entry. Post steps of nested actions work, and GITHUB_ACTION_REF is set.
+What stays different: act's cache server takes a second save under one key (the newest wins), and gives any ref every
+entry. Post steps of nested actions work, and GITHUB_ACTION_REF is set.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Not a test: `pytest empty` collects nothing."""

@@ -41,8 +41,12 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tool_cache(release: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A runner's tool folder that has the uv of this release, as a runner has that is not new."""
     folder = shared / "tool-cache"
-    environment = {name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ}
-    environment |= {"PATH": SYSTEM_PATH, "HOME": str(tmp_path_factory.mktemp("home")), "RUNNER_TOOL_CACHE": str(folder)}
+    environment = {
+        **{name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ},
+        "PATH": SYSTEM_PATH,
+        "HOME": str(tmp_path_factory.mktemp("home")),
+        "RUNNER_TOOL_CACHE": str(folder),
+    }
     installer = release / "scripts" / "install_uv.sh"
     subprocess.run(["sh", str(installer)], env=environment, cwd=release, check=True, stdout=subprocess.DEVNULL)
     return folder

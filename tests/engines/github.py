@@ -413,7 +413,7 @@ def _without_colours(text: str) -> str:
 def _add_what_the_jobs_told(run: Run, folder: Path) -> None:
     for path in _oldest_first(folder.glob("end.*.steps")):
         for name, result in json.loads(path.read_text(encoding="utf-8")).items():
-            if not name.startswith("engine-"):
+            if not (name.startswith("engine-") or name.isdigit()):  # act numbers the steps that have no id
                 run.outputs[name] = result["outputs"]
                 run.steps[name] = result["outcome"]
         run.workspace = path.with_suffix(".workspace")

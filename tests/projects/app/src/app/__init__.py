@@ -9,7 +9,7 @@ import iniconfig
 def encode(text: str) -> list[str]:
     """The hosts of the section `hosts`, in the form that DNS takes."""
     hosts = iniconfig.IniConfig("hosts.ini", data=text)["hosts"]
-    return [idna.encode(name).decode() for name in hosts.values()]
+    return [idna.encode(name).decode() for _, name in hosts.items()]
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from engines import actions_cache
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
+from engines.pythons import pythons as all_pythons
 
 pytest_plugins = ["services.fixtures"]
 collect_ignore_glob = ["projects/*"]
@@ -73,6 +75,12 @@ def new_github(release: Path, tool_cache: Path, shared: Path, tmp_path: Path) ->
 def github(new_github: Callable[[str], Github]) -> Github:
     """A GitHub of the test's own."""
     return new_github("github")
+
+
+@pytest.fixture(scope="session")
+def pythons() -> Callable[[], dict[str, Path]]:
+    """The Pythons to be had: minor version -> interpreter. `3.10` and `3.14` always are, and the one of the tests."""
+    return functools.cache(all_pythons)
 
 
 @pytest.fixture

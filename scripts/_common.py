@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 # Written by `release_tree` when it makes a release.
 VERSION = "0.0.0"
@@ -211,6 +212,16 @@ def as_switch(name: str, text: str) -> bool:
             f"`{name}` is {text!r}, but must be `true` or `false`", f"write `{name}: true` or `{name}: false`"
         )
     return text == "true"
+
+
+def index_url(text: str) -> str:
+    """The type of an option that takes an index: a URL without user and password, which others could read there."""
+    parts = urlsplit(text)
+    if "@" in parts.netloc:
+        raise argparse.ArgumentTypeError("there is a user or password in the URL; give it alone, and them apart")
+    if text and parts.scheme not in ("https", "http", "file"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the URL of an index")
+    return text
 
 
 def as_lines(text: str) -> list[str]:

@@ -45,6 +45,7 @@ from _common import (
     find_uv,
     folder_size,
     human_size,
+    index_url,
     run_main,
     say,
     set_outputs,
@@ -421,7 +422,11 @@ def parse() -> Namespace:
     planning.add_argument("--packages", action=Items, help="workspace members that are installed")
     planning.add_argument("--sync-args", action=Items, help="more arguments of the sync")
     planning.add_argument(
-        "--mirror", default=os.environ.get("UV_ACTIONS_MIRROR", ""), metavar="URL", help="a company index"
+        "--mirror",
+        type=index_url,
+        default=os.environ.get("UV_ACTIONS_MIRROR", ""),
+        metavar="URL",
+        help="a company index",
     )
     planning.add_argument("--explain", action="store_true", help="tell on stderr what the key is made of")
     settling = commands.add_parser("settle", help="make the restored folder ready")

@@ -12,7 +12,8 @@ UV_PROJECT_ENVIRONMENT, UV_NO_SYNC where they apply), sets the outputs `uv-versi
 
 With `--mirror` uv can't use the lock itself, whose files are named by the index it was made with. The lock is checked,
 exported with its hashes, and installed from the mirror by `uv pip sync --require-hashes`; later commands then must not
-sync, which UV_NO_SYNC=1 tells them.
+sync, which UV_NO_SYNC=1 tells them. The mirror's credentials are UV_INDEX_MIRROR_USERNAME and UV_INDEX_MIRROR_PASSWORD,
+or stand in a netrc file.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from _common import (
     find_uv,
     folder_size,
     human_size,
+    index_url,
     run_main,
     say,
     set_outputs,
@@ -227,8 +229,7 @@ def failure_of(command: str, code: int, text: str) -> Failure:
 
 def sync(uv: Uv, options: Namespace) -> None:
     """The environment from the lock, which must fit the project."""
-    python = [f"--python={options.python_version}"] if options.python_version else []
-    uv.run("sync", "--locked", *python, *selection(options))
+    uv.run("sync", "--locked", *selection(options))
 
 
 def sync_from_mirror(uv: Uv, options: Namespace) -> None:
@@ -239,9 +240,9 @@ def sync_from_mirror(uv: Uv, options: Namespace) -> None:
     venv = environment_folder(uv)
     if venv.is_dir() and any(venv.iterdir()) and not (venv / "pyvenv.cfg").is_file():
         raise Failure(f"{venv} is in the way: it isn't a virtual environment", "move it, or set UV_PROJECT_ENVIRONMENT")
-    python = [f"--python={options.python_version}"] if options.python_version else []
-    uv.run("venv", "--quiet", "--clear", *python, str(venv))
-    index = {"UV_DEFAULT_INDEX": options.mirror}
+    uv.run("venv", "--quiet", "--clear", str(venv))
+    # By its name uv finds the credentials: UV_INDEX_MIRROR_USERNAME and UV_INDEX_MIRROR_PASSWORD.
+    index = {"UV_DEFAULT_INDEX": f"mirror={options.mirror}"}
     target = f"--python={venv}"
     uv.run("pip", "sync", target, "--require-hashes", "--allow-empty-requirements", "-", stdin=locked, more=index)
     if local:
@@ -249,7 +250,13 @@ def sync_from_mirror(uv: Uv, options: Namespace) -> None:
 
 
 def check_lock(uv: Uv, options: Namespace) -> None:
-    """Sees to it that the lock fits the project, which the mirror's own answers can't tell."""
+    """Sees to it that the lock fits the project, which the mirror's own answers can't tell.
+
+    Raises:
+        Failure: it doesn't; with the text of the first finding.
+    """
+    # Outputs and summary are this component's own.
+    environment = {name: value for name, value in uv.environment.items() if not name.startswith("GITHUB_")}
     result = subprocess.run(
         [
             sys.executable,
@@ -257,14 +264,18 @@ def check_lock(uv: Uv, options: Namespace) -> None:
             f"--working-directory={uv.directory}",
             f"--mirror={options.mirror}",
             "--no-scripts",
+            "--format=json",
         ],
-        env=uv.environment,
-        stdout=sys.stderr,
+        env=environment,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )
-    if result.returncode:
-        raise Failure(
-            "the lock can't be used, for the reason above", "mend it, then run again", Exit(result.returncode)
-        )
+    if result.returncode == Exit.OK:
+        return
+    if result.returncode == Exit.FINDINGS:
+        finding = next(each for each in json.loads(result.stdout)["findings"] if each["level"] == "error")
+        raise Failure(f"{finding['file']}: {finding['message']}", finding["fix"], Exit.FINDINGS)
+    sys.exit(result.returncode)
 
 
 def split_requirements(requirements: str) -> tuple[str, str]:
@@ -356,6 +367,7 @@ def parse() -> Namespace:
     add("--sync-args", action=Items, help="more arguments for `uv sync`")
     add(
         "--mirror",
+        type=index_url,
         default=os.environ.get("UV_ACTIONS_MIRROR", ""),
         metavar="URL",
         help="a company index in front of PyPI",

@@ -105,6 +105,8 @@ class Index:
         self.tokens: set[str] = set()
         self.requests: list[Request] = []
         self.uploads: list[Upload] = []
+        # What stands in the body of an answer with a status on demand.
+        self.refusal = "the index was told to answer so"
         self._rules: list[_Rule] = []
         self._stopping = threading.Event()
         self._root = ""
@@ -175,7 +177,7 @@ class Index:
         if fault == "hang":
             self._stopping.wait()
         if isinstance(fault, int) or fault in ("html", "hang"):
-            answer = _refusal(fault)
+            answer = self._refusal(fault)
         else:
             answer = self._ask(environ)
             if method == "POST" and answer.status.startswith("200"):
@@ -206,6 +208,16 @@ class Index:
         environ["wsgi.input"].seek(0)
         return answer
 
+    def _refusal(self, fault: int | str) -> _Answer:
+        """What stands in for pypiserver's own answer."""
+        if isinstance(fault, int):
+            headers = {"Content-Type": "text/plain"}
+            if fault == HTTPStatus.UNAUTHORIZED:
+                headers["WWW-Authenticate"] = 'Basic realm="index"'
+            return _Answer(f"{fault} {HTTPStatus(fault).phrase}", headers, self.refusal.encode())
+        page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
+        return _Answer("200 OK", {"Content-Type": "text/html"}, page)
+
     def _knows(self, username: str, password: str) -> bool:
         return (username, password) == (self.username, self.password) or (
             username == "__token__" and password in self.tokens
@@ -232,21 +244,13 @@ def _body_of(environ: dict[str, Any]) -> bytes:
     return environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
 
 
-def _refusal(fault: int | str) -> _Answer:
-    """What stands in for the index's own answer."""
-    if isinstance(fault, int):
-        headers = {"Content-Type": "text/plain"}
-        if fault == HTTPStatus.UNAUTHORIZED:
-            headers["WWW-Authenticate"] = 'Basic realm="index"'
-        return _Answer(f"{fault} {HTTPStatus(fault).phrase}", headers, b"the index was told to answer so\n")
-    page = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body>Please sign in.</body></html>"
-    return _Answer("200 OK", {"Content-Type": "text/html"}, page)
-
-
 def _altered(answer: _Answer) -> bytes:
-    """The same body with hashes that don't fit it: other ones in a page, another last byte in a file."""
+    """The same body with hashes that don't fit it: other ones in a page, a comment in a wheel, another last byte."""
     if answer.headers.get("Content-Type", "").startswith("text/html"):
         return re.sub(rb"sha256=[0-9a-f]{64}", b"sha256=" + b"0" * 64, answer.body)
+    if answer.body.endswith(b"\0\0") and answer.body.startswith(b"PK"):
+        # Still a good archive, so that the hash alone can tell.
+        return answer.body[:-2] + b"\1\0!"
     return answer.body[:-1] + bytes([answer.body[-1] ^ 1]) if answer.body else answer.body
 
 

@@ -21,6 +21,7 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+import posixpath
 import re
 import shutil
 import subprocess
@@ -41,6 +42,9 @@ NOT_RELEASED = ("_common", "release_tree", "update_uv_versions")
 
 # The line of `_common` that a release stamps.
 VERSION_LINE = 'VERSION = "0.0.0"\n'
+
+# The target of a Markdown link that is a path: neither a URL, nor an anchor, nor from the root.
+RELATIVE_LINK = re.compile(rb"(?<=\]\()(?!/)[\w./-]+(?=[)#])")
 
 # What makes git look at another repository than this one, as in a hook.
 FOREIGN_GIT = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_PREFIX")
@@ -94,7 +98,7 @@ def tools(files: Tree, version: str) -> Tree:
 class Row:
     """A row of the release tree: a folder or file of the source, where it goes, and what happens to it on the way.
 
-    `make` gets the row's files, their paths relative to `source` (for a single file: its name), and the version.
+    `make` gets the row's files, their paths relative to `source` (a single file's is empty), and the version.
     """
 
     source: str
@@ -105,13 +109,14 @@ class Row:
 ROWS = (
     Row("actions", "", as_it_is),
     Row("scripts", "scripts", tools),
-    Row("README.md", "", as_it_is),
-    Row("LICENSE", "", as_it_is),
+    Row("README.md", "README.md", as_it_is),
+    Row("LICENSE", "LICENSE", as_it_is),
 )
 
 
 def release(source: Tree, version: str) -> Tree:
     """The release tree of a source tree."""
+    source = {path: relinked(path, file) if path.endswith(".md") else file for path, file in source.items()}
     made: dict[str, File] = {}
     for row in ROWS:
         for path, file in row.make(part_of(source, row.source), version).items():
@@ -124,10 +129,32 @@ def release(source: Tree, version: str) -> Tree:
     return made
 
 
+def relinked(page: str, file: File) -> File:
+    """A page of the source tree, its links to other files leading to where a release has them."""
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        link = match[0].decode()
+        target = released_path(posixpath.normpath(posixpath.join(posixpath.dirname(page), link)))
+        if target is None:
+            return match[0]
+        folder = posixpath.dirname(released_path(page) or page) or "."
+        return (posixpath.relpath(target, folder) + ("/" if link.endswith("/") else "")).encode()
+
+    return File(file.mode, RELATIVE_LINK.sub(replace, file.data))
+
+
+def released_path(source: str) -> str | None:
+    """Where a release has a path of the source tree; none if no row speaks of it."""
+    for row in ROWS:
+        if source == row.source or source.startswith(f"{row.source}/"):
+            return str(PurePosixPath(row.target, source.removeprefix(row.source).lstrip("/")))
+    return None
+
+
 def part_of(source: Tree, name: str) -> Tree:
     """The files of a row's source."""
     if name in source:
-        return {PurePosixPath(name).name: source[name]}
+        return {"": source[name]}
     return {path.removeprefix(f"{name}/"): file for path, file in source.items() if path.startswith(f"{name}/")}
 
 

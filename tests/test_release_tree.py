@@ -207,6 +207,22 @@ def test_rows(repository: Repository, out: Path) -> None:
     assert made["README.md"] == (False, b"# readme\n")
 
 
+def test_links_lead_to_where_a_release_has_the_file(repository: Repository, out: Path) -> None:
+    readme = (
+        "[a](actions/setup/README.md#inputs) [b](actions/setup/) [c](scripts/run) [d](tests/x.py) [e](#top) "
+        "[f](https://example.org/actions/setup) [g](/actions/setup) `actions/setup` [h](LICENSE)\n"
+    )
+    repository.write("README.md", readme)
+    repository.write("actions/setup/README.md", "[a](../../README.md) [b](../../scripts/run) [c](examples/x.yml)\n")
+    repository.write("scripts/README.md", "[a](../actions/setup/action.yml) [b](run) [c](../actions)\n")
+    repository.ok("build", out)
+    assert (out / "README.md").read_text(encoding="utf-8") == readme.replace("](actions/", "](")
+    assert (out / "setup/README.md").read_text(encoding="utf-8") == (
+        "[a](../README.md) [b](../scripts/run) [c](examples/x.yml)\n"
+    )
+    assert (out / "scripts/README.md").read_text(encoding="utf-8") == "[a](../setup/action.yml) [b](run) [c](..)\n"
+
+
 def test_prints_the_id_that_git_gives_to_the_folder(repository: Repository, out: Path) -> None:
     identity = repository.ok("build", out, "--version", "1.2.3").strip()
     (out / ".release-tree").unlink()

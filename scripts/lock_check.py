@@ -244,6 +244,16 @@ class Repository:
                 return parent if member and not excluded else None
         return None
 
+    def find_setting(self, folder: str, name: str) -> tuple[str, int]:
+        """The file and line of a setting of uv in the nearest uv.toml or pyproject.toml; an empty file without one."""
+        for path in (join(each, file) for each in (folder, *parents(folder)) for file in ("uv.toml", "pyproject.toml")):
+            if (self.root / path).is_file():
+                lines = Lines.of(self.root, path)
+                line = lines.find(rf"\s*{name}\s*=")
+                if re.match(rf"\s*{name}\s*=", lines.lines[line - 1]):
+                    return path, line
+        return "", 1
+
 
 def list_by_git(root: Path) -> list[str] | None:
     """The locks and pyproject.toml files that git knows or would add; none where git is absent or refuses.
@@ -310,7 +320,7 @@ def named_locks(repository: Repository, paths: Sequence[str]) -> set[str]:
 def expand(repository: Repository, item: str) -> Iterator[str]:
     """The locks that one item of `paths` stands for."""
     folder = repository.root / repository.here
-    literal = (folder / item).exists() or item.endswith(".lock")
+    literal = (folder / item).exists() or not {*"*?["} & {*item}
     names = [item] if literal else glob.glob(item, root_dir=folder, recursive=True)
     for name in names:
         absolute = Path(os.path.abspath(folder / name))
@@ -618,15 +628,15 @@ class Checker:
             version = parse_toml(inputs.lock_text, target.lock).get("version")
         except Unreadable as error:
             return Result(target, "unreadable", f"It isn't valid TOML: {error.why}.", target.lock, error.line)
-        if isinstance(version, int) and version > 1:
+        if not isinstance(version, int):
+            return Result(target, "unreadable", "It has no `version`.", target.lock, 1)
+        if version > 1:
             return Result(
                 target, "newer-schema", f"Its schema is version {version}, which this uv can't read.", target.lock, 1
             )
         if "equired uv version" in words:
-            text = last_words(words)
-            file = target.source
-            line = Lines.of(self.repository.root, file).find(r"\s*required-version\s*=")
-            return Result(target, "required-version", text, file, line)
+            file, line = self.repository.find_setting(split(target.lock)[0], "required-version")
+            return Result(target, "required-version", last_words(words), file or target.source, line)
         return None
 
     def index_mismatch(self, target: Target, inputs: Inputs) -> Result:
@@ -899,25 +909,25 @@ def tell(results: Sequence[Result], options: argparse.Namespace) -> int:
 def as_finding(result: Result, build: bool) -> Finding:
     """The finding of a lock that isn't simply fresh."""
     rule = RULES[result.rule]
-    message = f"{result.target.lock} is {rule.state}. {explain(result)}".strip()
+    message = f"{result.target.lock} is {rule.state}.\n{explain(result)}"
     return Finding(result.rule, rule.level, message, result.file, result.line, fix=mend(result, build))
 
 
 def explain(result: Result) -> str:
-    """Why, in sentences."""
+    """Why, one thing a line."""
     if result.rule != "drifted":
         return result.reason
-    changes = [f"{each.file}:{each.line}: {each.text}." for each in result.project_changes]
+    changes = [f"{each.file}:{each.line}: {each.text}" for each in result.project_changes]
     if result.unavailable:
-        changes.append(f"What locking would change is unavailable: {result.unavailable}")
+        changes.append(f"what locking would change is unavailable: {result.unavailable}")
     elif result.lock_changes:
-        changes.append(f"Locking would {', '.join(str(each) for each in result.lock_changes)}.")
+        changes.append(f"locking would {', '.join(str(each) for each in result.lock_changes)}")
     else:
-        changes.append("Locking would change no version, only what the lock remembers of the project.")
+        changes.append("locking would change no version, only what the lock remembers of the project")
     named = [name for name in LOCKING_VARIABLES if os.environ.get(name)]
     if named:
-        changes.append(f"The environment sets {', '.join(named)}, with which locking gives another result.")
-    return " ".join(changes)
+        changes.append(f"the environment sets {', '.join(named)}, with which locking may give another result")
+    return "\n".join(changes)
 
 
 def mend(result: Result, build: bool) -> str:
@@ -947,10 +957,10 @@ def mend(result: Result, build: bool) -> str:
 
 def describe(result: Result, build: bool) -> list[str]:
     """A lock's lines for people."""
-    lines = [f"{result.state:<14} {result.target.lock}"]
-    if result.rule:
-        lines += [f"  {explain(result)}", f"  To mend it: {mend(result, build)}"]
-    return lines
+    head = f"{result.state:<15} {result.target.lock}"
+    if not result.rule:
+        return [head]
+    return [head, *(f"  {line}" for line in explain(result).splitlines()), f"  To mend it: {mend(result, build)}"]
 
 
 def as_lock_entry(result: Result) -> dict[str, object]:
@@ -1107,15 +1117,11 @@ def quoted(texts: Iterable[str]) -> str:
 
 
 def last_words(words: str) -> str:
-    """uv's error in one line, without hints, credentials and its first word."""
+    """uv's error with its causes and hints, in one line, without credentials."""
     lines = [re.sub(r"^\W+", "", line) for line in words.splitlines() if line.strip()]
     start = next((number for number, line in enumerate(lines) if line.startswith(("error:", "No solution"))), 0)
-    kept = []
-    for line in lines[start:]:
-        if line.startswith("hint:"):
-            break
-        kept.append(line.removeprefix("error: ").removeprefix("cause: ").removeprefix("Caused by: "))
-    return re.sub(r"://[^/@\s]+@", "://***@", "; ".join(kept))[:600]
+    text = " ".join(re.sub(r"^(error|cause|Caused by|hint): ", "", line) for line in lines[start:])
+    return re.sub(r"://[^/@\s]+@", "://***@", text)[:600]
 
 
 def shell_word(text: str) -> str:

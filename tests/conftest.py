@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from engines import actions_cache
+from engines.fetch import ENGINES
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
 from engines.pythons import pythons as all_pythons
 
@@ -20,6 +21,14 @@ collect_ignore_glob = ["projects/*"]
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = Path(__file__).resolve().parent / "projects"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skips the tests of engines that `tests/run` leaves out, or couldn't get."""
+    for name in os.environ.get("UV_ACTIONS_TEST_WITHOUT", "").split():
+        for item in items:
+            if ENGINES[name].fixtures & set(getattr(item, "fixturenames", ())):
+                item.add_marker(pytest.mark.skip(reason=f"without {name}"))
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,12 @@ HERE = Path(__file__).resolve().parent
 STAND_IN = ("package.json", "restore.js", "save.js", "restore", "save")
 
 
+def prepare() -> None:
+    """Gets what `action` needs from elsewhere."""
+    if "UV_ACTIONS_TEST_ACTIONS" not in os.environ:
+        node_modules()
+
+
 def action(folder: Path) -> Path:
     """The folder of the action `actions/cache`; a stand-in is put together in `folder`, once for all workers."""
     if clones := os.environ.get("UV_ACTIONS_TEST_ACTIONS"):

@@ -422,7 +422,8 @@ def run_uv(arguments: Sequence[str], directory: Path, variables: Mapping[str, st
     result = subprocess.run([find_uv(), *arguments], cwd=directory, env=variables, stdout=sys.stderr)
     if result.returncode:
         raise Failure(
-            f"`uv {' '.join(arguments[:2])}` failed with exit code {result.returncode}", "see uv's text above"
+            f"`uv {' '.join(arguments[:2])}` failed with exit code {result.returncode}",
+            "see uv's text above; with the lowest versions, give the package that it names a higher lower bound",
         )
 
 

@@ -75,8 +75,8 @@ class Result:
         for line in self.log.splitlines():
             if match := re.match(r"::(error|warning|notice)(?: (.*?))?::(.*)", line):
                 given = dict(pair.split("=", 1) for pair in (match[2] or "").split(",") if pair)
-                values = (given.get("file", ""), given.get("line", ""), given.get("title", ""), match[3])
-                found.append((match[1], *(unescape(value) for value in values)))
+                file, place, title = (unescape(given.get(name, "")) for name in ("file", "line", "title"))
+                found.append((str(match[1]), file, place, title, unescape(match[3])))
         return found
 
 

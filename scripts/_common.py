@@ -152,6 +152,13 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **options)
         self.prefix = prefix or f"UV_ACTIONS_{program().upper()}"
 
+    def format_help(self) -> str:
+        # Python before 3.13 adds to the help of these what the help says already.
+        for action in self._actions:
+            if isinstance(action, argparse.BooleanOptionalAction) and action.help:
+                action.help = action.help.removesuffix(" (default: %(default)s)")
+        return super().format_help()
+
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         for action in self._actions:
             self._take_from_environment(action)

@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ".release-tree"
 
 # What of `scripts/` users don't get: the text that is put into each tool, and the makers' own tools.
-NOT_RELEASED = ("_common", "release_tree", "update_uv_versions")
+NOT_RELEASED = ("_common", "release_tree", "update_reference", "update_uv_versions")
 
 # The line of `_common` that a release stamps.
 VERSION_LINE = 'VERSION = "0.0.0"\n'

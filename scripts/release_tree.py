@@ -350,10 +350,15 @@ class Git:
 
     def write(self, tree: Tree) -> str:
         """The id of a tree with these files, which from then on is in git."""
-        lines = []
-        for path, file in sorted(tree.items()):
-            blob = self("hash-object", "-w", "--stdin", data=file.data)
-            lines.append(f"{file.mode} {blob}\t{path}\0")
+        paths = sorted(tree)
+        with tempfile.TemporaryDirectory(prefix="release_tree.") as folder:
+            copies = [Path(folder, str(number)) for number in range(len(paths))]
+            for copy, path in zip(copies, paths, strict=True):
+                copy.write_bytes(tree[path].data)
+            names = "".join(f"{copy.as_posix()}\n" for copy in copies)
+            blobs = self("hash-object", "-w", "--no-filters", "--stdin-paths", data=names.encode()).splitlines()
+        entries = zip(paths, blobs, strict=True)
+        lines = [f"{tree[path].mode} {blob}\t{path}\0" for path, blob in entries]
         with self.index() as index:
             self("update-index", "-z", "--index-info", data="".join(lines).encode(), GIT_INDEX_FILE=index)
             return self("write-tree", GIT_INDEX_FILE=index)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from release_tree import NOT_RELEASED
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_RELEASED = {"_common", "release_tree", "update_uv_versions"}
 TOOLS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem not in NOT_RELEASED)
 
 COMMON = '''
@@ -120,7 +120,8 @@ def release_tree(
         text=True,
         encoding="utf-8",
         cwd=root.anchor,
-        env={**os.environ, **(environment or {})},
+        # Python's own cache of `_common` is not the tool's doing.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **(environment or {})},
     )
 
 
@@ -511,7 +512,7 @@ def test_dry_run_of_a_commit_predicts_and_writes_nothing(repository: Repository)
     before = content(repository.folder)
     predicted = repository.run("commit", "--version", "1.2.3", "--dry-run")
     assert predicted.returncode == 0, predicted.stderr
-    assert {path: file for path, file in content(repository.folder).items() if "__pycache__" not in path} == before
+    assert content(repository.folder) == before
     real = repository.run("commit", "--version", "1.2.3")
     assert predicted.stdout == real.stdout
     assert predicted.stderr.replace("would release", "released") == real.stderr
@@ -528,22 +529,17 @@ def test_malformed_version(version: str, repository: Repository, out: Path) -> N
     assert not out.exists()
 
 
-@pytest.mark.parametrize(
-    ("version", "why"),
-    [
-        ("1.2.0", "v1.2.0 is released, and a released version never changes"),
-        ("1.1.5", "v1.1.5 is lower than v1.2.0, the newest release of v1"),
-        ("1.1.9", "v1.1.9 is lower than v1.2.0, the newest release of v1"),
-        ("0.9.0", "v0.9.0 is lower than v0.10.0, the newest release of v0"),
-    ],
-)
-def test_version_that_is_not_the_newest(version: str, why: str, repository: Repository) -> None:
+def test_version_that_is_not_the_newest(repository: Repository) -> None:
     for earlier in ("0.10.0", "1.1.0", "1.2.0", "3.0.0"):
         repository.ok("commit", "--version", earlier)
-    repository.write("README.md", "# newer\n")
-    repository.commit("second")
     before = repository.refs()
-    assert why in repository.refused("commit", "--version", version)
+    for version, why in (
+        ("1.2.0", "v1.2.0 is released, and a released version never changes"),
+        ("1.1.0", "v1.1.0 is lower than v1.2.0, the newest release of v1"),
+        ("1.1.5", "v1.1.5 is lower than v1.2.0, the newest release of v1"),
+        ("0.9.0", "v0.9.0 is lower than v0.10.0, the newest release of v0"),
+    ):
+        assert why in repository.refused("commit", "--version", version)
     assert repository.refs() == before
 
 

@@ -43,6 +43,7 @@ class Job:
         for path in ("scripts/release_tree.py", "scripts/_common.py"):
             self.write(path, (ROOT / path).read_text(encoding="utf-8"))
         self.write(".gitignore", "__pycache__/\n")
+        self.write(".gitignore", "__pycache__/\n")
         self.write("LICENSE", "free\n")
         self.write("scripts/uv_versions.tsv", "old\n")
         self.git("switch", "--quiet", "--create", "main")

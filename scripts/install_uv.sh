@@ -231,6 +231,9 @@ choose_version() {
 }
 
 is_version() {
+    case $1 in
+        *[!0-9a-z.]*) return 1 ;;
+    esac
     printf '%s\n' "$1" | grep -Eqx '(0|[1-9][0-9]{0,5})(\.(0|[1-9][0-9]{0,5})){2}((a|b|rc|\.post|\.dev)[0-9]{1,6})?'
 }
 
@@ -715,7 +718,7 @@ download() {
                     attempt=$((attempt + 1))
                     continue
                 fi
-                fail 5 "$(shown "$1") can't be had, after $ATTEMPTS attempts: $detail" \
+                fail 5 "$(shown "$1") can't be had, after $ATTEMPTS attempts: ${detail:-the connection failed}" \
                     "check the connection and the proxy (HTTPS_PROXY, NO_PROXY), or choose another index by --index-url"
                 ;;
             denied) fail 4 "$(shown "$1") is not open to us: $detail" \
@@ -755,17 +758,23 @@ first_line() {
     head -n 1 "$scratch/stderr" | cut -c 1-300
 }
 
+# What must not be an argument, since everybody sees those.
+curl_config() {
+    printf 'url = "%s"\n' "$1"
+    [ -z "$with_credentials" ] ||
+        printf 'user = "%s"\n' "$(printf '%s:%s' "$user" "$password" | sed 's/[\\"]/\\&/g')"
+}
+
 fetch_by_curl() {
     answer=$(
+        # In braces, so that what the shell says of a killed curl goes to the same file.
         {
-            printf 'url = "%s"\n' "$1"
-            if [ -n "$with_credentials" ]; then
-                printf 'user = "%s"\n' "$(printf '%s:%s' "$user" "$password" | sed 's/[\\"]/\\&/g')"
-            fi
-        } | curl --config - --silent --show-error --location --globoff --netrc-optional \
-            ${NETRC:+--netrc-file "$NETRC"} --header 'Accept: text/html, */*;q=0.1' \
-            --connect-timeout "$timeout" --speed-limit 1000 --speed-time "$timeout" --max-time "$remaining" \
-            --output "$2" --write-out '%{http_code} %{url_effective}' 2>"$scratch/stderr"
+            curl_config "$1" | curl --config - --silent --show-error --location --globoff --netrc-optional \
+                ${NETRC:+--netrc-file "$NETRC"} --header 'Accept: text/html, */*;q=0.1' \
+                --connect-timeout "$timeout" --speed-limit 1000 --speed-time "$timeout" --max-time "$remaining" \
+                --output "$2" --write-out '%{http_code} %{url_effective}'
+            exit $?
+        } 2>"$scratch/stderr"
     )
     code=$?
     status=${answer%% *}
@@ -781,13 +790,18 @@ fetch_by_curl() {
     esac
 }
 
-# Runs a wget with a limit of time where the machine has one.
+# limited SECONDS COMMAND...: with a limit of time where the machine has one, and what it says in `$scratch/stderr`.
 limited() {
-    if have timeout; then
-        timeout "$remaining" "$@"
-    else
-        "$@"
-    fi
+    seconds=$1
+    shift
+    (
+        if have timeout; then
+            timeout "$seconds" "$@"
+        else
+            "$@"
+        fi
+        exit $?
+    ) 2>"$scratch/stderr"
 }
 
 fetch_by_gnu_wget() {
@@ -800,9 +814,9 @@ fetch_by_gnu_wget() {
     if [ -n "${NETRC-}" ]; then
         cp -- "$NETRC" "$scratch/.netrc" 2>/dev/null && home=$scratch
     fi
-    HOME=$home WGETRC=$scratch/wgetrc LC_ALL=C limited wget --no-verbose --server-response --tries=1 \
+    limited "$remaining" env HOME="$home" WGETRC="$scratch/wgetrc" LC_ALL=C wget --no-verbose --server-response --tries=1 \
         --timeout="$timeout" --header='Accept: text/html, */*;q=0.1' ${certificates:+--ca-certificate="$certificates"} \
-        --output-document="$2" "$1" 2>"$scratch/stderr"
+        --output-document="$2" "$1"
     code=$?
     read_wget_headers "$1"
     detail=$(grep -Ev '^ |^[0-9-]* [0-9:]* URL:' "$scratch/stderr" | head -n 1 | cut -c 1-300)
@@ -812,14 +826,19 @@ fetch_by_gnu_wget() {
         5) outcome=certificate ;;
         *)
             outcome=again
-            case $code in 12[89] | 1[3-9]?) outcome=unwritable ;; esac
+            case $code in 13? | 14? | 15?) outcome=unwritable ;; esac
             ;;
     esac
 }
 
 fetch_by_busybox_wget() {
-    LC_ALL=C limited wget -S -T "$timeout" -O "$2" "$1" 2>"$scratch/stderr"
+    limited "$remaining" wget -S -T "$timeout" -O "$2" "$1"
     code=$?
+    if [ "$code" -eq 139 ]; then
+        # The one of busybox 1.35 (Debian 12) crashes at -T.
+        limited $((timeout * 4)) wget -S -O "$2" "$1"
+        code=$?
+    fi
     read_wget_headers "$1"
     detail=$(grep '^wget:' "$scratch/stderr" | head -n 1 | cut -c 1-300)
     [ "$code" -ne 0 ] || return
@@ -828,7 +847,7 @@ fetch_by_busybox_wget() {
         *'No space'* | *'rite error'* | *'short write'* | *"can't open"*) outcome=unwritable ;;
         *)
             outcome=again
-            case $code in 12[89] | 1[3-9]?) outcome=unwritable ;; esac
+            case $code in 13? | 14? | 15?) outcome=unwritable ;; esac
             ;;
     esac
 }

@@ -43,9 +43,9 @@ COMMON_NAME = "W005"
 
 WHEEL_CHECKS = "https://github.com/jwodder/check-wheel-contents#checks"
 
-# Where in a pyproject.toml to look, by rule; a rule that isn't here is about what the build backend packs.
-PLACES = {"metadata": r"\[project\]", "description": r"readme\b|\[project\]"}
-BACKEND = r"\[build-system\]"
+# The line of a pyproject.toml to look at: the first of these that is there. What isn't here is the build backend's.
+PLACES = {"metadata": (r"\[project\]",), "description": (r"readme\b", r"\[project\]")}
+BACKEND = (r"\[build-system\]",)
 
 
 class Problem(NamedTuple):
@@ -117,9 +117,9 @@ def as_finding(problem: Problem, names: list[str], project: Path, base: Path) ->
     settings = project / "pyproject.toml"
     if not settings.is_file():
         return Finding(problem.rule, problem.level, message, fix=problem.fix, url=url)
-    place = re.compile(PLACES.get(problem.rule, BACKEND))
-    lines = enumerate(settings.read_text(encoding="utf-8", errors="replace").splitlines(), 1)
-    line = next((number for number, text in lines if place.match(text)), 1)
+    lines = settings.read_text(encoding="utf-8", errors="replace").splitlines()
+    places = PLACES.get(problem.rule, BACKEND)
+    line = next((number for place in places for number, text in enumerate(lines, 1) if re.match(place, text)), 1)
     file = Path(os.path.relpath(settings, base)).as_posix()
     return Finding(problem.rule, problem.level, message, file, line, fix=problem.fix, url=url)
 

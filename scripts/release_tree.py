@@ -351,6 +351,7 @@ class Git:
     def write(self, tree: Tree) -> str:
         """The id of a tree with these files, which from then on is in git."""
         paths = sorted(tree)
+        # By way of files, since git takes the names of any number of them in one process, but one content.
         with tempfile.TemporaryDirectory(prefix="release_tree.") as folder:
             copies = [Path(folder, str(number)) for number in range(len(paths))]
             for copy, path in zip(copies, paths, strict=True):

@@ -160,8 +160,12 @@ def test_released_tool_runs_alone(tool: str, ours: Path, tmp_path: Path) -> None
     for name in (f"{tool}.py", f"{tool}.py.lock"):
         (alone / name).write_bytes((ours / "scripts" / name).read_bytes())
     (alone / f"{tool}.py").chmod(0o755)
-    # `uv run` tells in UV where it is; the PATH of a new machine needs not name that folder.
-    path = os.pathsep.join([str(Path(os.environ.get("UV", "uv")).parent), os.environ["PATH"]])
+    # `uv run pytest` tells in UV where uv is, which needs not be on PATH.
+    path = (
+        os.pathsep.join([str(Path(os.environ["UV"]).parent), os.environ["PATH"]])
+        if "UV" in os.environ
+        else os.environ["PATH"]
+    )
     done = subprocess.run(
         [str(alone / f"{tool}.py"), "--help"],
         check=False,

@@ -15,7 +15,7 @@ from typing import Any
 import action_guard
 import pytest
 import yaml
-from engines.actionlint import actionlint
+from engines import actionlint as engine
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
@@ -219,18 +219,23 @@ def extracted(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 # Linters
 
 
-def test_workflows_with_actionlint(release: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def actionlint() -> Path:
+    return engine.actionlint()
+
+
+def test_workflows_with_actionlint(actionlint: Path, release: Path, tmp_path: Path) -> None:
     # actionlint passes over local actions that it can't see, so the tree lies where the workflows build it.
     shutil.copytree(ROOT / ".github", tmp_path / ".github")
     shutil.copytree(release, tmp_path / ".release")
     subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
     shellcheck = Path(sysconfig.get_path("scripts"), "shellcheck")
-    check(str(actionlint()), "-color=false", f"-shellcheck={shellcheck}", "-pyflakes=", cwd=tmp_path)
+    check(actionlint, "-color=false", f"-shellcheck={shellcheck}", "-pyflakes=", cwd=tmp_path)
     # It does see them: an input that no action has is found.
     workflow = tmp_path / ".github/workflows/ci.yml"
     text = workflow.read_text(encoding="utf-8")
     workflow.write_text(text.replace("          python-version:", "          pyton-version:"), encoding="utf-8")
-    done = subprocess.run([actionlint()], check=False, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([actionlint], check=False, cwd=tmp_path, capture_output=True, text=True)
     assert 'input "pyton-version" is not defined in action' in done.stdout
 
 

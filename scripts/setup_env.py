@@ -1,7 +1,7 @@
 #!/usr/bin/env -S uv run --no-config --locked --script
 # /// script
 # requires-python = ">=3.10"
-# dependencies = []
+# dependencies = ["tomli>=2; python_version < '3.11'"] # of cache_key and lock_check, which this Python runs too
 # ///
 """Makes a project's environment from its lock, and tells the job's later steps where everything is.
 

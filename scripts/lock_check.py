@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import glob
+import io
 import os
 import re
 import shutil
@@ -71,6 +72,7 @@ RULES = {
     "newer-schema": Rule("broken", "error", "The lock was written by a newer uv in a schema that this uv can't read."),
     "stray-lock": Rule("broken", "error", "The lock belongs to nothing, so uv never reads it."),
     "project-unreadable": Rule("broken", "error", "The pyproject.toml or script block of the lock can't be read."),
+    "no-python": Rule("broken", "error", "No Python of this machine fits, so that uv could not check the lock."),
     "required-version": Rule("broken", "error", "The project asks for another version of uv."),
     "unchecked": Rule("broken", "error", "uv could not check the lock."),
     "needs-build": Rule("needs-build", "error", "Only a build tells the dependencies that the lock has to match."),
@@ -122,6 +124,10 @@ MERGE_MARKER = re.compile(r"^(<<<<<<<|=======|>>>>>>>)( |$)", re.MULTILINE)
 
 def main() -> int:
     options = parse_options()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # Windows would write its code page; a file's name may hold bytes that are no text.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     repository = Repository.of(Path(options.working_directory))
     targets = find_targets(repository, options.paths, options.scripts)
     if not targets:
@@ -206,8 +212,11 @@ class Repository:
         if not folder.is_dir():
             raise Failure(f"`working-directory` is {str(folder)!r}, which is not a folder", "check the path")
         here = folder.resolve()
-        root = next((each for each in (here, *here.parents) if (each / ".git").exists()), here)
-        files = list_by_git(root) if (root / ".git").exists() else None
+        root = next((each for each in (here, *here.parents) if (each / ".git").exists()), None)
+        files = list_by_git(root) if root else None
+        if root is None:
+            workspace = Path(os.environ.get("GITHUB_WORKSPACE") or here).resolve()
+            root = workspace if here.is_relative_to(workspace) else here
         if files is None:
             files = list_by_walk(root)
         return cls(root, relative(here, root), frozenset(each for each in files if (root / each).is_file()))
@@ -225,7 +234,8 @@ class Repository:
             document = self.read_toml(path)
         except Unreadable:
             return True
-        return "project" in document or "workspace" in uv_table(document)
+        settings = uv_table(document)
+        return settings.get("managed") is not False and ("project" in document or "workspace" in settings)
 
     def workspace_of(self, folder: str) -> str | None:
         """The root folder of the workspace that has this folder as a member, if it is one."""
@@ -428,12 +438,14 @@ class Inputs:
     """What is read of a lock and its project before uv is asked.
 
     `documents` are the pyproject.toml files (or the script's block) by path; `registries` the lock's index URLs.
+    `python_request` is what an interpreter must be to lock with; `dynamic` names files that leave it to a build.
     """
 
     lock_text: str
     documents: dict[str, dict[str, Any]]
     registries: list[str]
-    requires_python: str
+    python_request: str
+    suits_this_python: bool
     declares_default_index: bool
     dynamic: list[str]
 
@@ -560,42 +572,60 @@ class Checker:
             elif os.path.isfile(Path(place, "setup.py")):
                 dynamic.append(relative(Path(place, "setup.py"), root))
         asked = [each.get("project", each).get("requires-python") for each in documents.values()]
+        asked_python = ",".join(dict.fromkeys(str(each) for each in asked if each))
+        # Where nothing asks for a Python, the lock holds the one it was made with, and is only fresh with that one.
+        locked_python = re.search(r'^requires-python = ">=(3\.\d+)"', text, re.MULTILINE)
+        locked_minor = locked_python[1] if locked_python and not asked_python else ""
         return Inputs(
             lock_text=text,
             documents=documents,
             registries=list(dict.fromkeys(re.findall(r'source = \{ registry = "(\w+://.*?)"', text))),
-            requires_python=",".join(dict.fromkeys(str(each) for each in asked if each)),
+            python_request=asked_python or locked_minor,
+            suits_this_python=locked_minor in ("", f"3.{sys.version_info.minor}"),
             declares_default_index=declares_default_index(root / folder, settings),
             dynamic=dynamic,
         )
 
     def ask_uv(self, target: Target, inputs: Inputs) -> Result:
         """Asks uv, first without network; what isn't fresh then is examined from the surest cause to the least sure."""
-        python = self.python_for(inputs)
         own = [] if inputs.declares_default_index else [f"--index={each}" for each in inputs.registries]
-        code, words = self.lock(target, ["--check"], python, offline=True, own_index=own if self.mirror else None)
+        machine = own if self.mirror else None
+        python = sys.executable if inputs.suits_this_python else self.fitting_python(target, inputs.python_request)
+        if python is None:
+            return self.without_python(target, inputs)
+        code, words = self.lock(target, ["--check"], python, offline=True, own_index=machine)
         if code == 0:
             return Result(target)
         broken = self.examine(target, inputs, words)
         if broken:
             return broken
-        if code != 1 and inputs.requires_python:
-            python = self.uv.find_python(inputs.requires_python) or inputs.requires_python
-            code, words = self.lock(target, ["--check"], python, offline=True, own_index=own if self.mirror else None)
-            if code == 0:
+        if code != 1 and python == sys.executable and inputs.python_request:
+            # Perhaps because this tool's Python is one that the project excludes.
+            python = self.fitting_python(target, inputs.python_request)
+            if python is None:
+                return self.without_python(target, inputs)
+            if self.lock(target, ["--check"], python, offline=True, own_index=machine)[0] == 0:
                 return Result(target)
         if not self.mirror and self.lock(target, ["--check"], python, offline=True, own_index=own)[0] == 0:
             return self.index_mismatch(target, inputs)
         return self.drifted(target, inputs, python)
 
-    def python_for(self, inputs: Inputs) -> str:
-        """The interpreter to lock with: without `requires-python` the lock depends on it, so it is the lock's own."""
-        if inputs.requires_python:
-            return sys.executable
-        locked = re.search(r'^requires-python = ">=(3\.\d+)"', inputs.lock_text, re.MULTILINE)
-        if not locked or locked[1] == f"3.{sys.version_info.minor}":
-            return sys.executable
-        return self.uv.find_python(locked[1]) or locked[1]
+    def fitting_python(self, target: Target, request: str) -> str | None:
+        """An interpreter of this machine that fits; uv downloads one first where there is none and that is allowed."""
+        found = self.uv.find_python(request)
+        if found is None:
+            self.lock(target, ["--check"], request)
+            found = self.uv.find_python(request)
+        return found
+
+    def without_python(self, target: Target, inputs: Inputs) -> Result:
+        """What can be said without uv."""
+        reason = f"No Python on this machine fits `{inputs.python_request}`, and uv could not download one."
+        changes = compare(self.repository.root, target, inputs)
+        if not changes:
+            return Result(target, "no-python", reason, target.source, 1)
+        first = changes[0]
+        return Result(target, "drifted", "", first.file, first.line, project_changes=changes, unavailable=reason)
 
     def lock(
         self,
@@ -909,17 +939,17 @@ def tell(results: Sequence[Result], options: argparse.Namespace) -> int:
 def as_finding(result: Result, build: bool) -> Finding:
     """The finding of a lock that isn't simply fresh."""
     rule = RULES[result.rule]
-    message = f"{result.target.lock} is {rule.state}.\n{explain(result)}"
+    message = f"{shown(result.target.lock)} is {rule.state}.\n{explain(result)}"
     return Finding(result.rule, rule.level, message, result.file, result.line, fix=mend(result, build))
 
 
 def explain(result: Result) -> str:
     """Why, one thing a line."""
     if result.rule != "drifted":
-        return result.reason
-    changes = [f"{each.file}:{each.line}: {each.text}" for each in result.project_changes]
+        return shown(result.reason)
+    changes = [shown(f"{each.file}:{each.line}: {each.text}") for each in result.project_changes]
     if result.unavailable:
-        changes.append(f"what locking would change is unavailable: {result.unavailable}")
+        changes.append(shown(f"what locking would change is unavailable: {result.unavailable}"))
     elif result.lock_changes:
         changes.append(f"locking would {', '.join(str(each) for each in result.lock_changes)}")
     else:
@@ -946,6 +976,7 @@ def mend(result: Result, build: bool) -> str:
         "stray-lock": f"git rm {shell_word(target.lock)}",
         "project-unreadable": "correct the file at that line",
         "required-version": "install the version of uv that the project asks for, or change its `required-version`",
+        "no-python": "install such a Python before this step: with the component `setup`, or `uv python install`",
         "unchecked": f"{lock} --check shows the same on your machine",
         "needs-build": "let the check build: `build: true`; or state the dependencies in [project]",
         "index-mismatch": "give the index of this machine as `mirror`, or unset it for this step",
@@ -957,10 +988,11 @@ def mend(result: Result, build: bool) -> str:
 
 def describe(result: Result, build: bool) -> list[str]:
     """A lock's lines for people."""
-    head = f"{result.state:<15} {result.target.lock}"
+    head = f"{result.state:<15} {shown(result.target.lock)}"
     if not result.rule:
         return [head]
-    return [head, *(f"  {line}" for line in explain(result).splitlines()), f"  To mend it: {mend(result, build)}"]
+    # The dash keeps a path from standing first, where a CI would take `::` for a command.
+    return [head, *(f"  - {line}" for line in explain(result).splitlines()), f"  To mend it: {mend(result, build)}"]
 
 
 def as_lock_entry(result: Result) -> dict[str, object]:
@@ -981,7 +1013,7 @@ def as_lock_entry(result: Result) -> dict[str, object]:
 
 def as_table(results: Sequence[Result]) -> str:
     """The locks and their states for the job's page."""
-    rows = [f"| `{each.target.lock.replace('|', '&#124;').replace('`', '')}` | {each.state} |" for each in results]
+    rows = [f"| `{re.sub(r'[|`]', '?', shown(each.target.lock))}` | {each.state} |" for each in results]
     return "\n".join(["### Locks", "", "| lock | state |", "| --- | --- |", *rows])
 
 
@@ -997,6 +1029,11 @@ class Unreadable(Exception):
         self.path = path
         self.why = why
         self.line = line
+
+
+def shown(text: str) -> str:
+    """Text of the checkout in one line that any stream takes: file names may hold anything."""
+    return re.sub(r"[\x00-\x1f\x7f]", "?", text).encode("utf-8", "backslashreplace").decode()
 
 
 def relative(path: Path, root: Path) -> str:
@@ -1125,7 +1162,7 @@ def last_words(words: str) -> str:
 
 
 def shell_word(text: str) -> str:
-    return text if re.fullmatch(r"[\w./-]+", text) else "'" + text.replace("'", "'\\''") + "'"
+    return text if re.fullmatch(r"[\w./-]+", text) else "'" + shown(text).replace("'", "'\\''") + "'"
 
 
 def outside_path(root: Path) -> str:

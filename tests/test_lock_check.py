@@ -432,6 +432,17 @@ def test_settings_of_the_job_do_not_change_the_verdict(checkout: Checkout, setti
     assert checkout.check(**setting).states == {"uv.lock": "drifted"}
 
 
+def test_without_a_python_that_fits_it_says_so(checkout: Checkout) -> None:
+    checkout.write("pyproject.toml", '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.99"\n')
+    local = '[[package]]\nname = "app"\nversion = "1"\nsource = { virtual = "." }\n'
+    lock = checkout.write("uv.lock", f'version = 1\nrevision = 3\nrequires-python = ">=3.99"\n\n{local}')
+    checked = checkout.check()
+    assert (checked.rc, checked.finding["rule"]) == (1, "no-python")
+    assert ">=3.99" in checked.finding["message"]
+    lock.write_text(lock.read_text().replace("3.99", "3.98"))
+    assert checkout.check().states == {"uv.lock": "drifted"}
+
+
 def test_settings_that_change_locking_are_named(checkout: Checkout) -> None:
     locked(checkout, "alpha")
     checked = checkout.check(UV_RESOLUTION="lowest")
@@ -591,6 +602,26 @@ def test_a_repository_that_git_refuses_is_walked(checkout: Checkout) -> None:
     assert set(checkout.check().states) == {"a/uv.lock"}
 
 
+def test_without_git_the_workspace_is_the_root(checkout: Checkout) -> None:
+    locked(checkout, folder="a")
+    shutil.rmtree(checkout.root / ".git")
+    assert checkout.check(folder="a", GITHUB_WORKSPACE=str(checkout.root)).states == {"a/uv.lock": "fresh"}
+
+
+def test_a_files_name_is_data(checkout: Checkout) -> None:
+    name = os.fsdecode(b"a\n::error::b\xff|`c")
+    locked(checkout, folder="x")
+    (checkout.root / "x").rename(checkout.root / name)
+    (checkout.root / name / "uv.lock").write_text("version = 2\n")
+    summary = checkout.root.parent / "summary"
+    summary.touch()
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    checked = checkout.check(as_="text", **github)
+    assert checked.rc == 1
+    assert not [line for line in checked.stdout.splitlines() if line.lstrip().startswith("::")]
+    assert summary.read_text().splitlines()[-1] == r"| `a?::error::b\udcff??c/uv.lock` | broken |"
+
+
 def test_it_works_in_a_worktree(checkout: Checkout, tmp_path: Path) -> None:
     locked(checkout, folder="a")
     checkout.git("add", "-A")
@@ -653,8 +684,8 @@ def test_text_is_short_and_says_how_to_mend_it(checkout: Checkout) -> None:
     assert checked.stdout.splitlines() == [
         "fresh           fine/uv.lock",
         "drifted         uv.lock",
-        "  pyproject.toml:5: `beta` was added to dependencies",
-        "  locking would add beta 2.0",
+        "  - pyproject.toml:5: `beta` was added to dependencies",
+        "  - locking would add beta 2.0",
         "  To mend it: uv lock, and commit the result",
     ]
     assert checked.stderr == ""

@@ -148,10 +148,10 @@ read_options() {
 
 # Leaves `checksums` as lower-case digests with a space on each side.
 read_checksums() {
-    # Digests hold no characters that the shell would expand; anything else is refused right here.
+    # What is no digest becomes an `x`, so that nothing is left that the shell would expand.
     normal=$(printf '%s' "$checksums" | tr ',\n\r\t' '    ' | tr '[:upper:]' '[:lower:]')
     checksums=' '
-    for digest in $(printf '%s' "$normal" | tr -c '[:alnum:]: ' '?'); do
+    for digest in $(printf '%s' "$normal" | tr -c '[:alnum:]: ' 'x'); do
         digest=${digest#sha256:}
         case $digest in
             *[!0-9a-f]*) digest= ;;
@@ -617,7 +617,7 @@ take_from_index() {
 find_wheel_url() {
     tr '\n\r<' '  \n' <"$scratch/page" |
         sed -n "s/^[aA] [^>]*[hH][rR][eE][fF] *= *[\"']\([^\"'#]*\).*/\1/p" | sed 's/&amp;/\&/g' >"$scratch/links"
-    grep -Eq '/?uv-[0-9][^/]*\.(whl|tar\.gz)(\?|$)' "$scratch/links" || fail 5 \
+    grep -Eq '(^|/)uv-[0-9][^/]*\.(whl|tar\.gz)(\?|$)' "$scratch/links" || fail 5 \
         "$(shown "$page_url") answered with something that is not the list of uv's files" \
         "check that the URL is a package index's simple API, and that no log-in page or proxy answers for it"
     known_tag=${known%%	*}
@@ -1026,7 +1026,8 @@ install() {
     fi
     verify
 
-    unpack "$scratch/uv.whl" "$scratch/wheel" >/dev/null 2>&1 || fail_to_write
+    # unzip asks on stdin what to do about a full disk.
+    unpack "$scratch/uv.whl" "$scratch/wheel" </dev/null >/dev/null 2>&1 || fail_to_write
     new=$scratch/wheel/uv-$version.data/scripts
     chmod 755 "$new/"* 2>/dev/null
     is_installed "$new" || fail 2 "the wheel from $source holds no uv and uvx for $platform" "choose another version"

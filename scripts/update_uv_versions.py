@@ -129,8 +129,8 @@ def spell(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
 
 
-def fetch(index_url: str) -> dict[str, Any]:
-    """The index's page of uv, by the JSON form of the simple API (PEP 691)."""
+def fetch(index_url: str) -> list[dict[str, Any]]:
+    """The files of the index's page of uv, by the JSON form of the simple API (PEP 691)."""
     parts = urlsplit(index_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise Failure("the index URL is not an http or https URL without user information", "give https://host/simple/")
@@ -149,9 +149,10 @@ def fetch(index_url: str) -> dict[str, Any]:
         ) from None
     except ValueError:
         raise not_an_index(url) from None
-    if not isinstance(page, dict) or not isinstance(page.get("files"), list):
+    files = page.get("files") if isinstance(page, dict) else None
+    if not isinstance(files, list) or not all(isinstance(file, dict) for file in files):
         raise not_an_index(url)
-    return page
+    return files
 
 
 def not_an_index(url: str) -> Failure:
@@ -162,14 +163,14 @@ def not_an_index(url: str) -> Failure:
     )
 
 
-def wheels_of(page: dict[str, Any], index_url: str) -> dict[Wheel, str]:
+def wheels_of(files: list[dict[str, Any]], index_url: str) -> dict[Wheel, str]:
     """The wheels to know: all since `FIRST_VERSION` but yanked ones, which no range may choose."""
     wheels = {}
-    for file in page["files"]:
+    for file in files:
         name = WHEEL.fullmatch(str(file.get("filename", "")))
         if not name or parse_version(name["version"]) < FIRST_VERSION or file.get("yanked"):
             continue
-        digest = str(file.get("hashes", {}).get("sha256", ""))
+        digest = str((file.get("hashes") or {}).get("sha256", ""))
         if not SHA256.fullmatch(digest):
             raise Failure(
                 f"{index_url} gives no sha256 of {file['filename']}",

@@ -12,6 +12,7 @@ import re
 import resource
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 INSTALLER = SCRIPTS / "install_uv.sh"
@@ -86,7 +88,7 @@ def sha256(path: Path) -> str:
 class Mirror:
     """A package index on loopback, with the faults that an index can have."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: trustme.LeafCert | None = None) -> None:
         self.folder = folder
         folder.mkdir()
         self.requests: list[tuple[str, int]] = []
@@ -100,15 +102,21 @@ class Mirror:
             def do_GET(self) -> None:
                 mirror.answer(self)
 
-            def log_message(self, *_: object) -> None:
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.scheme = "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            self.scheme = "https"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     @property
     def origin(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server.server_port}"
 
     @property
     def url(self) -> str:
@@ -121,7 +129,8 @@ class Mirror:
         return [request for request in self.requests if ".whl" in request[0]]
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        path = request.path.partition("?")[0]
+        # Asked as a proxy, the path is a whole URL.
+        path = re.sub("^http://[^/]+", "", request.path).partition("?")[0]
         self.headers.append(dict(request.headers))
         kind = "page" if path.endswith("/uv/") else "wheel"
         status, body = self.content(path, request.headers.get("Authorization"))
@@ -344,6 +353,58 @@ def test_every_hasher_takes_the_right_wheel_and_refuses_the_wrong_one(
     machine.refused(machine.run("--version", "0.12.1"), 3)
     mirror.faults.clear()
     machine.installed(machine.run("--version", "0.12.1"))
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("downloader", ["curl", "wget", "python3"])
+def test_a_certificate_authority_of_the_site(machine: Machine, tmp_path: Path, downloader: str, variable: str) -> None:
+    machine.only_downloader(downloader)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "site ca.pem")
+    mirror = Mirror(tmp_path / "tls", authority.issue_cert("127.0.0.1"))
+    machine.know(mirror.add("0.12.1"), index=mirror.url)
+    try:
+        result = machine.run("--version", "0.12.1", **{variable: str(tmp_path / "site ca.pem")})
+        machine.installed(result)
+        shutil.rmtree(machine.tool_dir)
+        machine.refused(machine.run("--version", "0.12.1"), 5, "certificate", "SSL_CERT_FILE")
+    finally:
+        mirror.close()
+    assert not machine.sleeps.exists()
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy"])
+@pytest.mark.parametrize("downloader", DOWNLOADERS)
+def test_a_proxy(machine: Machine, mirror: Mirror, downloader: str, variable: str) -> None:
+    machine.only_downloader(downloader)
+    machine.know(mirror.add("0.12.1"), index="http://index.invalid/pypi/simple/")
+    machine.installed(machine.run("--version", "0.12.1", **{variable: mirror.origin}))
+    assert [path.partition("/pypi/")[0] for path, _ in mirror.requests] == ["http://index.invalid"] * 2
+
+
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize("downloader", ["curl", "wget", "python3"])
+def test_no_proxy(machine: Machine, mirror: Mirror, downloader: str, variable: str) -> None:
+    machine.only_downloader(downloader)
+    machine.know(mirror.add("0.12.1"), index=mirror.url)
+    env = {"HTTP_PROXY": "http://127.0.0.1:9", variable: "localhost,127.0.0.1"}
+    machine.installed(machine.run("--version", "0.12.1", **env))
+
+
+def test_a_machine_with_nothing_but_busybox(machine: Machine, mirror: Mirror) -> None:
+    """As a job container of Alpine."""
+    shutil.rmtree(machine.bin)
+    for tool in {*TOOLS, "sha256sum", "unzip", "wget"} - {"getconf"}:
+        (machine.bin / tool).parent.mkdir(exist_ok=True)
+        (machine.bin / tool).symlink_to(find("busybox"))
+    loaded = subprocess.run([find("busybox"), "uname", "-m"], capture_output=True, text=True, check=True).stdout.strip()
+    (machine.project / "pyproject.toml").write_text(PYPROJECT + '[tool.uv]\nrequired-version = "~=0.12"\n')
+    machine.know(mirror.add("0.12.1"), index=mirror.url)
+    folder = machine.installed(machine.run(shell="busybox"))
+    assert folder.name == f"0.12.1-linux-{loaded}-glibc"
+    mirror.faults["wheel"] = "wrong-hash"
+    result = machine.run("--fresh", shell="busybox")
+    assert (result.returncode, result.stdout) == (3, "")
 
 
 def test_mirror_of_the_component_is_the_index_unless_the_installer_has_its_own(

@@ -56,6 +56,15 @@ def test_reading_asks_for_the_password(index: Index, tmp_path: Path) -> None:
     assert index.requests[-1] == Request("GET", "/simple/app/", 200)
 
 
+def test_a_file_tells_its_length_before_it_is_fetched(index: Index, tmp_path: Path) -> None:
+    """uv asks so, and then for the pieces of a wheel that it needs."""
+    file = index.add(wheel(tmp_path))
+    index.require_auth = False
+    request = urllib.request.Request(f"{index.upload_url}packages/{file.name}", method="HEAD")
+    with urllib.request.build_opener(NO_PROXY).open(request, timeout=10) as answer:
+        assert int(answer.headers["Content-Length"]) == file.stat().st_size
+
+
 def test_what_is_not_there_is_404_and_asks_no_other_index(index: Index) -> None:
     assert status_of(f"{index.url}app/") == 404
 

@@ -184,7 +184,9 @@ class Index:
                 self.uploads.append(_as_upload(environ))
         if fault == "wrong-hash":
             answer.body = _altered(answer)
-        answer.headers["Content-Length"] = str(len(answer.body))
+        # To HEAD pypiserver tells the length of a file and sends nothing.
+        length = int(answer.headers.get("Content-Length", 0)) if method == "HEAD" else 0
+        answer.headers["Content-Length"] = str(length or len(answer.body))
         if fault == "cut":
             # Otherwise the server would keep the connection, and the client would wait for the rest.
             answer.headers["Connection"] = "close"

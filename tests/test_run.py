@@ -760,6 +760,6 @@ def test_on_windows_programs_get_its_form_of_a_path(machine: Machine) -> None:
     assert run.stdout.splitlines() == [f"C:{machine.scripts}/nose.py", f"C:{bin_folder}", str(bin_folder)]
     script = f"--script C:{machine.scripts}/nose.py"
     assert log.read_text().splitlines() == [
-        f"C:{machine.cache} --no-config sync --quiet --locked {script}",
+        f"C:{machine.cache} --no-config sync --locked {script}",
         f"C:{machine.cache} --no-config python find {script}",
     ]

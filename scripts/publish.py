@@ -25,7 +25,6 @@ import dataclasses
 import glob
 import hashlib
 import html.parser
-import http.client
 import json
 import netrc
 import os
@@ -33,8 +32,6 @@ import re
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from argparse import BooleanOptionalAction, Namespace
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -267,7 +264,7 @@ def find_distributions(folder: Path, places: Sequence[str]) -> list[Distribution
             "build before (`uv build`, or the `build` component), or download the built artifact into `dist`",
         )
     if ignored:
-        say(f"not a distribution, left out: {', '.join(ignored)}")
+        say(f"not a distribution, left out: {', '.join(map(repr, ignored))}")
     for name in sorted(attestations.keys() - found.keys()):
         warn(f"{name}{ATTESTATION} belongs to no distribution in `dist` and is left out", title="publish")
     return [as_distribution(path, tuple(attestations.get(name, ()))) for name, path in sorted(found.items())]
@@ -302,7 +299,8 @@ def name_and_version(file_name: str) -> tuple[str, str] | None:
         name, _, version = file_name[:-7].rpartition("-")
     else:
         return None
-    return (normalised(name), version) if name and version[:1].isdigit() else None
+    written_well = re.fullmatch(r"[A-Za-z0-9._+!-]+", file_name) and version[:1].isdigit()
+    return (normalised(name), version) if name and written_well else None
 
 
 def normalised(name: str) -> str:
@@ -335,10 +333,12 @@ def find_target(folder: Path, arguments: Namespace, login: Login | None) -> Targ
     if name:
         index = configured_index(folder, name)
         publish_url, check_url = index["publish-url"], index["url"]
-    elif not publish_url and not check_url:
-        publish_url, check_url = configured(folder, "publish-url"), configured(folder, "check-url")
+    elif not publish_url:
+        publish_url, check_url = configured(folder, "publish-url"), check_url or configured(folder, "check-url")
     check_address("publish-url", publish_url)
     check_address("check-url", check_url)
+    if not login and publish_url.startswith("http:"):
+        raise Failure("trusted publishing over http would show its token to others", "give `publish-url` with https")
     read_login = find_read_login(name, publish_url, check_url, login, os.environ) if check_url else None
     if read_login:
         mask(read_login.password)
@@ -378,8 +378,9 @@ def settings_in(path: Path) -> dict[str, Any]:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise Failure(f"{path} can't be read: {error}", "correct the file") from None
-    settings = document.get("tool", {}).get("uv", {}) if path.name == "pyproject.toml" else document
-    return settings if isinstance(settings, dict) else {}
+    for table in ("tool", "uv") if path.name == "pyproject.toml" else ():
+        document = document.get(table, {}) if isinstance(document, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def configured(folder: Path, key: str) -> str:
@@ -393,7 +394,7 @@ def configured_index(folder: Path, name: str) -> dict[str, str]:
     known: list[str] = []
     files = configuration_files(folder)
     for path in files:
-        for index in settings_in(path).get("index", []):
+        for index in filter(lambda each: isinstance(each, dict), settings_in(path).get("index", [])):
             known.append(str(index.get("name", "")))
             if known[-1] != name:
                 continue
@@ -417,8 +418,9 @@ def find_read_login(
 ) -> Login | None:
     """What to log in with for reading: the index's own variables, netrc, else the upload's on the same server."""
     variable = "UV_INDEX_" + re.sub(r"[^A-Z0-9]", "_", name.upper())
-    if name and (password := environment.get(f"{variable}_PASSWORD")):
-        return Login(environment.get(f"{variable}_USERNAME", ""), password)
+    username, password = (environment.get(f"{variable}_{part}", "") for part in ("USERNAME", "PASSWORD"))
+    if name and (username or password):
+        return Login(username, password)
     host = urlsplit(check_url).hostname or ""
     with contextlib.suppress(OSError, netrc.NetrcParseError):
         if entry := netrc.netrc(environment.get("NETRC")).authenticators(host):
@@ -447,27 +449,24 @@ def read_index(target: Target, project: str) -> Files:
     Source: https://packaging.python.org/specifications/simple-repository-api
     """
     url = urljoin(target.check_url, f"{project}/")
-    request = urllib.request.Request(url)  # noqa: S310  # the scheme was checked
-    request.add_header("Accept", "application/vnd.pypi.simple.v1+json, text/html;q=0.1")
-    request.add_header("Cache-Control", "no-cache")
+    authorization = ""
     if target.read_login:
         pair = f"{target.read_login.username}:{target.read_login.password}"
-        # Unredirected: another server that this one points to must not see the password.
-        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(pair.encode()).decode()}")
+        authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
     try:
-        content_type, body = fetch(request)
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return {}
-        if error.code in (401, 403):
-            raise Failure(
-                f"the index does not show what it holds already: status {error.code} from {url}",
-                "give a login for reading: UV_INDEX_<NAME>_USERNAME and _PASSWORD with `index`, or an entry in netrc",
-                Exit.UNAUTHORISED,
-            ) from None
-        raise unreadable(url, f"status {error.code}") from None
-    except (OSError, http.client.HTTPException) as error:
+        status, content_type, body = get_patiently(url, authorization)
+    except OSError as error:
         raise unreadable(url, str(getattr(error, "reason", error))) from None
+    if status == 404:
+        return {}
+    if status in (401, 403):
+        raise Failure(
+            f"the index does not show what it holds already: status {status} from {url}",
+            "give a login for reading: UV_INDEX_<NAME>_USERNAME and _PASSWORD with `index`, or an entry in netrc",
+            Exit.UNAUTHORISED,
+        )
+    if status != 200:
+        raise unreadable(url, f"status {status}")
     try:
         return files_in_json(body) if "json" in content_type else files_in_html(body)
     except (ValueError, KeyError, TypeError):
@@ -479,20 +478,37 @@ def unreadable(url: str, why: str) -> Failure:
     return Failure(f"the index can't be read at {url}: {why}", mend, Exit.NETWORK)
 
 
-def fetch(request: urllib.request.Request) -> tuple[str, bytes]:
-    """Content type and body; what passes by itself is tried three times."""
-    for seconds in (1, 2, None):
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # the scheme was checked
-                return answer.headers.get_content_type(), answer.read()
-        except urllib.error.HTTPError as error:
-            if error.code < 500 or seconds is None:
-                raise
-        except (OSError, http.client.HTTPException):
-            if seconds is None:
-                raise
-        time.sleep(seconds or 0)
-    raise AssertionError
+def get_patiently(url: str, authorization: str) -> tuple[int, str, bytes]:
+    """The same as `get`; what passes by itself is tried three times."""
+    for pause in (1, 2):
+        with contextlib.suppress(OSError):
+            answer = get(url, authorization)
+            if answer[0] < 500:
+                return answer
+        time.sleep(pause)
+    return get(url, authorization)
+
+
+def get(url: str, authorization: str = "") -> tuple[int, str, bytes]:
+    """Status, content type and body of an answer, after redirections. OSError if there is none, or half of one."""
+    # Here, since they take longer to load than all else together.
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    request = urllib.request.Request(url)  # noqa: S310  # the scheme was checked
+    request.add_header("Accept", "application/vnd.pypi.simple.v1+json, text/html;q=0.2, */*;q=0.1")
+    request.add_header("Cache-Control", "no-cache")
+    if authorization:
+        # Unredirected: another server that this one points to must not see it.
+        request.add_unredirected_header("Authorization", authorization)
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return answer.status, answer.headers.get_content_type(), answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, "", b""
+    except http.client.HTTPException as error:
+        raise OSError(f"the answer is cut or no HTTP ({error!r})") from None
 
 
 def files_in_json(body: bytes) -> Files:
@@ -616,7 +632,9 @@ def check_identity(environment: Mapping[str, str]) -> None:
     event = read_event(environment)
     head = ((event.get("pull_request") or {}).get("head") or {}).get("repo") or {}
     base = (event.get("repository") or {}).get("full_name", environment.get("GITHUB_REPOSITORY", ""))
-    if "pull_request" in event and head.get("full_name") != base:
+    # The event `pull_request_target` runs with the repository's own rights, whoever asks.
+    own_rights = environment.get("GITHUB_EVENT_NAME") == "pull_request_target"
+    if "pull_request" in event and head.get("full_name") != base and not own_rights:
         raise Failure(
             f"this is a pull request from a fork ({head.get('full_name') or 'deleted'}), and GitHub gives such a job no"
             " identity token, whatever its permissions say",
@@ -720,11 +738,7 @@ def wait_until_listed(plan: Plan, seconds: int) -> None:
     if not plan.target.check_url:
         return
     end = time.monotonic() + seconds
-    while True:
-        listed = {name for project in projects(plan.upload) for name in read_index(plan.target, project)}
-        missing = [file.name for file in plan.upload if file.name not in listed]
-        if not missing:
-            return
+    while missing := sorted({file.name for file in plan.upload} - listed(plan)):
         if time.monotonic() + PAUSE > end:
             raise Failure(
                 f"the upload was accepted, but after {seconds} s the index does not list {', '.join(missing)}",
@@ -733,6 +747,15 @@ def wait_until_listed(plan: Plan, seconds: int) -> None:
                 Exit.NETWORK,
             )
         time.sleep(PAUSE)
+
+
+def listed(plan: Plan) -> set[str]:
+    """What the index lists of the projects that were uploaded; nothing where it can't be read now."""
+    try:
+        return {name for project in projects(plan.upload) for name in read_index(plan.target, project)}
+    except Failure as failure:
+        say(failure.message)
+        return set()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -891,17 +914,13 @@ def claims_of_this_job(host: str) -> dict[str, str]:
     if not address:
         return {}
     try:
-        with urllib.request.urlopen(f"https://{host}/_/oidc/audience", timeout=10) as answer:
-            audience = json.load(answer)["audience"]
-        request = urllib.request.Request(f"{address}&audience={quote(audience, safe='')}")  # noqa: S310
-        request.add_unredirected_header("Authorization", f"bearer {bearer}")
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # GitHub's own address
-            token = json.load(answer)["value"]
+        audience = json.loads(get(f"https://{host}/_/oidc/audience")[2])["audience"]
+        token = json.loads(get(f"{address}&audience={quote(audience, safe='')}", f"bearer {bearer}")[2])["value"]
         mask(token)
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
         return {name: str(value) for name, value in claims.items()}
-    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
         return {}
 
 
@@ -957,8 +976,8 @@ def as_markdown(plan: Plan, page: str, done: str, skipped: str) -> str:
 
 
 def failure_as_markdown(failure: Failure) -> str:
-    lines = ["### Publish failed", "", "```text", failure.message, "```"]
-    return "\n".join([*lines, *(["", "To mend it:", "", "```text", failure.mend, "```"] if failure.mend else [])])
+    text = f"{failure.message}\n\nTo mend it: {failure.mend}".replace("```", "'''")
+    return f"### Publish failed\n\n```text\n{text}\n```"
 
 
 if __name__ == "__main__":

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import publish as tool
 import pytest
 from distributions import sdist, wheel
-from services.index import PASSWORD, USERNAME, Index
+from services.index import PASSWORD, USERNAME, Fault, Index
 from services.oidc import Oidc
 
 TOOL = Path(__file__).resolve().parents[1] / "scripts" / "publish.py"
@@ -176,6 +177,17 @@ def test_attestations_go_along(publish: Publish, index: Index, folder: Path) -> 
     assert "with attestation" in result.summary
 
 
+def test_a_uv_that_uploads_no_attestations(publish: Publish, index: Index, folder: Path, tmp_path: Path) -> None:
+    (folder / "dist" / f"{FILES[0]}.publish.attestation").write_text("{}")
+    old = tmp_path / "uv"
+    old.write_text("#!/bin/sh\necho 'uv 0.9.11 (abc 2025-11-20)'\n")
+    old.chmod(0o755)
+    result = publish(by_password(index), {"UV_ACTIONS_BIN": str(tmp_path)})
+    assert result.code == 2
+    assert "uv 0.9.11 does not upload any" in result.log
+    assert index.uploads == []
+
+
 def test_an_index_by_name_with_its_own_login_for_reading(publish: Publish, index: Index, folder: Path) -> None:
     (folder / "pyproject.toml").write_text(
         '[tool.uv]\ntrusted-publishing = "never"\n[[tool.uv.index]]\nname = "my-corp"\n'
@@ -190,6 +202,17 @@ def test_an_index_by_name_with_its_own_login_for_reading(publish: Publish, index
     unknown = publish({"index": "corp", "password": "x"})
     assert unknown.code == 2
     assert "(it has: my-corp)" in unknown.log
+
+
+def test_the_addresses_of_a_checked_out_project(publish: Publish, index: Index, folder: Path) -> None:
+    (folder / "uv.toml").write_text(f'publish-url = "{index.upload_url}"\ncheck-url = "{index.url}"\n')
+    login = {"username": USERNAME, "password": PASSWORD}
+    assert publish(login).outputs["published"] == "2"
+    assert publish(login).outputs["skipped"] == "2"
+    (folder / "uv.toml").write_text("publish-url = \n")
+    broken = publish(login)
+    assert broken.code == 2
+    assert "uv.toml can't be read" in broken.log
 
 
 def test_the_login_for_reading_from_netrc(publish: Publish, index: Index, folder: Path) -> None:
@@ -217,7 +240,7 @@ def test_an_index_that_takes_no_upload(publish: Publish, index: Index, fault: in
 
 
 @pytest.mark.parametrize("fault", [500, "cut"])
-def test_an_index_that_can_not_be_read(publish: Publish, index: Index, folder: Path, fault: int | str) -> None:
+def test_an_index_that_can_not_be_read(publish: Publish, index: Index, folder: Path, fault: Fault) -> None:
     index.add(folder / "dist" / FILES[0])
     index.fail("/simple/*", fault)
     result = publish(by_password(index))
@@ -229,6 +252,14 @@ def test_an_index_that_can_not_be_read(publish: Publish, index: Index, folder: P
 def test_a_page_that_fails_once_is_asked_for_again(publish: Publish, index: Index) -> None:
     index.fail("/simple/*", 503, times=1)
     assert publish(by_password(index)).outputs["published"] == "2"
+
+
+def test_an_index_that_lists_late(publish: Publish, index: Index) -> None:
+    # We look before, uv looks before each of the two files.
+    index.fail("/simple/*", 404, times=4)
+    result = publish(by_password(index, wait=30))
+    assert (result.code, result.outputs["published"]) == (0, "2"), result.log
+    assert [request.status for request in index.requests[-2:]] == [404, 200]
 
 
 def test_a_login_page_in_place_of_the_upload_is_no_success(publish: Publish, index: Index) -> None:
@@ -262,7 +293,7 @@ def test_several_folders_and_projects(publish: Publish, index: Index, folder: Pa
     assert result.code == 0, result.log
     assert index.files() == [*FILES, "other_app-2.0-py3-none-any.whl"]
     assert result.outputs["url"] == ""
-    assert "left out: notes.txt" in result.log
+    assert "left out: 'notes.txt'" in result.log
 
 
 @pytest.mark.parametrize("content", [None, "notes.txt"])
@@ -377,6 +408,13 @@ def test_a_dry_run_of_trusted_publishing_proves_the_publisher(publish: Publish, 
     assert oidc.index.uploads == []
 
 
+def test_a_token_is_not_sent_in_the_clear(publish: Publish, oidc: Oidc) -> None:
+    result = publish({"publish-url": oidc.index.upload_url}, oidc.env)
+    assert result.code == 2
+    assert "https" in result.log
+    assert oidc.requests == []
+
+
 def test_a_job_without_the_permission(publish: Publish, oidc: Oidc) -> None:
     result = publish(by_identity(oidc), oidc.trust)
     assert result.code == 4
@@ -392,6 +430,8 @@ def test_a_pull_request_from_a_fork(publish: Publish, oidc: Oidc) -> None:
     assert "pull request from a fork (stranger/app)" in result.log
     own = {"pull_request": {"head": {"repo": {"full_name": "acme/app"}}}}
     assert "permission missing" in publish(by_identity(oidc), oidc.trust, own).log
+    target = {**oidc.trust, "GITHUB_EVENT_NAME": "pull_request_target"}
+    assert "permission missing" in publish(by_identity(oidc), target, payload).log
 
 
 @pytest.mark.parametrize(("fault", "code", "cause"), [(404, 4, "no trusted publishing"), (500, 5, "status 500")])
@@ -459,6 +499,58 @@ def test_a_token_that_may_not_upload_this_project(publish: Publish, oidc: Oidc) 
     assert result.code == 4
     assert "publisher belongs to this very project" in result.log
     assert oidc.burned == oidc.minted
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Decisions that need no server
+
+
+def plan(publish_url: str = "", check_url: str = "", *files: str) -> tool.Plan:
+    found = [tool.Distribution(Path(name), *(tool.name_and_version(name) or ("", "")), 1, "") for name in files]
+    return tool.Plan(tool.Target(publish_url, check_url), None, tuple(found), ())
+
+
+@pytest.mark.parametrize(
+    ("uploaded_to", "check_url", "files", "page"),
+    [
+        ("https://upload.example.org/legacy/", "", FILES, "https://example.org/project/app/0.1.0/"),
+        ("https://test.example.org/legacy/", "", FILES, "https://test.example.org/project/app/0.1.0/"),
+        ("https://corp.example/up", "https://corp.example/simple/", FILES, "https://corp.example/simple/app/"),
+        ("https://corp.example/up", "", FILES, ""),
+        ("https://upload.example.org/legacy/", "", [*FILES, "other-1.0.tar.gz"], ""),
+    ],
+)
+def test_the_page_of_a_release(uploaded_to: str, check_url: str, files: list[str], page: str) -> None:
+    assert tool.page_of(plan(uploaded_to, check_url, *files), uploaded_to) == page
+
+
+def test_a_page_of_the_simple_api_as_json() -> None:
+    page = {"meta": {"api-version": "1.1"}, "files": [{"filename": FILES[0], "url": "x", "hashes": {"sha256": "ab"}}]}
+    assert tool.files_in_json(json.dumps(page).encode()) == {FILES[0]: {"sha256": "ab"}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("v1.0.0-RC.1", "1.0rc1", True),
+        ("1.0-1", "1.0.post1", True),
+        ("1.0.dev", "1.0.dev0", True),
+        ("1!1.0", "1.0", False),
+        ("1.0+cpu.1", "1.0+cpu_1", True),
+        ("1.0a1", "1.0b1", False),
+        ("2026.09.4", "2026.9.4", True),
+        ("10", "1", False),
+    ],
+)
+def test_versions_are_compared_as_versions(one: str, other: str, same: bool) -> None:
+    assert (tool.release_of(one) == tool.release_of(other)) is same
+
+
+@pytest.mark.parametrize(
+    "name", ["app.tar.gz", "docs-latest.tar.gz", "app-1.0.zip", "app-1.0-py3.whl", "a b-1.0.tar.gz"]
+)
+def test_names_that_are_no_distribution(name: str) -> None:
+    assert tool.name_and_version(name) is None
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -94,9 +94,7 @@ def test_a_download_is_cut_in_the_middle(index: Index, tmp_path: Path) -> None:
 def test_a_wrong_hash_in_the_page_and_in_the_file(index: Index, tmp_path: Path) -> None:
     file = index.add(wheel(tmp_path))
     index.fail("/packages/*", "wrong-hash")
-    body = get(f"{index.upload_url}packages/{file.name}")
-    assert len(body) == file.stat().st_size
-    assert body != file.read_bytes()
+    assert get(f"{index.upload_url}packages/{file.name}") != file.read_bytes()
     index.fail("/simple/*", "wrong-hash")
     assert "0" * 64 in get(f"{index.url}app/").decode()
 

@@ -179,14 +179,13 @@ class Index:
         if isinstance(fault, int) or fault in ("html", "hang"):
             answer = self._refusal(fault)
         else:
-            answer = self._ask(environ)
+            # HEAD tells the length of the body that GET would send.
+            answer = self._ask({**environ, "REQUEST_METHOD": "GET"} if method == "HEAD" else environ)
             if method == "POST" and answer.status.startswith("200"):
                 self.uploads.append(_as_upload(environ))
         if fault == "wrong-hash":
             answer.body = _altered(answer)
-        # To HEAD pypiserver tells the length of a file and sends nothing.
-        length = int(answer.headers.get("Content-Length", 0)) if method == "HEAD" else 0
-        answer.headers["Content-Length"] = str(length or len(answer.body))
+        answer.headers["Content-Length"] = str(len(answer.body))
         if fault == "cut":
             # Otherwise the server would keep the connection, and the client would wait for the rest.
             answer.headers["Connection"] = "close"

@@ -17,6 +17,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -314,8 +315,11 @@ def _script(name: str) -> Path:
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+    """A port that is free now, out of those that the system gives to nobody by itself."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 # ---------------------------------------------------------------------------------------------------------------------

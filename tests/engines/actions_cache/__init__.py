@@ -23,7 +23,7 @@ STAND_IN = ("package.json", "restore.js", "save.js", "restore", "save")
 
 def prepare() -> None:
     """Gets what `action` needs from elsewhere."""
-    if "UV_ACTIONS_TEST_ACTIONS" not in os.environ:
+    if not os.environ.get("UV_ACTIONS_TEST_ACTIONS"):
         node_modules()
 
 

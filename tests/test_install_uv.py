@@ -34,7 +34,7 @@ SHELLS = {"dash": ["dash"], "busybox": ["busybox", "sh"]}
 DOWNLOADERS = ("curl", "wget", "python3", "busybox wget")
 TOOLS = (
     *("awk", "cat", "chmod", "cp", "cut", "date", "env", "getconf", "grep", "head", "ls", "mkdir", "mktemp", "mv"),
-    *("rm", "sed", "sh", "sysctl", "tail", "timeout", "tr", "uname"),
+    *("rm", "sed", "sh", "tail", "timeout", "tr", "uname"),
 )
 MACHINE = platform.machine()
 GLIBC_TAG = f"manylinux_2_17_{MACHINE}.manylinux2014_{MACHINE}"

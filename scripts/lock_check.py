@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any
 
 from _common import (
+    Exit,
     Failure,
     Finding,
     Parser,
@@ -669,6 +670,10 @@ class Checker:
             return Result(target, "required-version", last_words(words), file or target.source, line)
         return None
 
+    def was_refused(self, words: str) -> bool:
+        """Whether uv ended because a build wasn't allowed: by our Python that can't start, or by `--no-build`."""
+        return any(each in words for each in (self.uv.no_python, "`--no-build`", "Building source distributions"))
+
     def index_mismatch(self, target: Target, inputs: Inputs) -> Result:
         indexes = ", ".join(inputs.registries) or "no index"
         reason = f"The lock is fresh, but was made from {indexes}; this machine uses another default index."
@@ -684,7 +689,10 @@ class Checker:
                 return Result(target)
         else:
             result.unavailable = last_words(words)
-            if not result.project_changes and (self.uv.no_python in words or "no-build" in words):
+            if inputs.dynamic and not result.project_changes:
+                reason = f"The build that tells its dependencies failed: {result.unavailable}"
+                return Result(target, "needs-build", reason, inputs.dynamic[0], 1)
+            if not result.project_changes and self.was_refused(words):
                 return Result(target, "needs-build", "Only a build tells its dependencies.", target.source, 1)
             readable = self.lock(target, ["--check-exists"], python, offline=True)[0] == 0
             if not readable:
@@ -749,19 +757,18 @@ def compare_package(
         text = f"version is {version}, locked was {locked_version}"
         changes.append(Change(text, lines.path, lines.find(r"version\s*=")))
     groups = document.get("dependency-groups", {})
-    wanted = {
-        "dependencies": project.get("dependencies", []),
-        **{f"extra `{name}`": each for name, each in project.get("optional-dependencies", {}).items()},
-        **{f"group `{name}`": expand_group(groups, name) for name in groups},
-    }
+    wanted = {f"group `{normal(name)}`": expand_group(groups, name) for name in groups}
     legacy = uv_table(document).get("dev-dependencies", [])
     if legacy:
         wanted["group `dev`"] = [*wanted.get("group `dev`", []), *legacy]
-    locked: dict[str, list[Mapping[str, Any]]] = {}
-    for each in metadata.get("requires-dist", []):
-        extra = re.search(r"extra == '([^']+)'", each.get("marker", ""))
-        locked.setdefault(f"extra `{extra[1]}`" if extra else "dependencies", []).append(each)
-    locked |= {f"group `{name}`": each for name, each in metadata.get("requires-dev", {}).items()}
+    locked = {f"group `{name}`": each for name, each in metadata.get("requires-dev", {}).items()}
+    if not is_dynamic(document, own=True):
+        wanted["dependencies"] = project.get("dependencies", [])
+        extras = project.get("optional-dependencies", {})
+        wanted |= {f"extra `{normal(name)}`": each for name, each in extras.items()}
+        for each in metadata.get("requires-dist", []):
+            extra = re.search(r"extra == '([^']+)'", each.get("marker", ""))
+            locked.setdefault(f"extra `{extra[1]}`" if extra else "dependencies", []).append(each)
     return changes + compare_requirements(lines, of_lock(locked), of_project(wanted, sources))
 
 
@@ -902,11 +909,9 @@ class Lines:
     def find_requirement(self, place: str, name: str) -> int:
         """The line of a requirement, or of the table where it was."""
         table, _, key = place.rstrip("`").partition(" `")
-        start = self.find({"extra": r".*optional-dependencies", "group": r".*dependency-groups"}.get(table, ""), 0)
-        start = self.find(rf"""#?\s*["']?{re.escape(key)}["']?\s*=""" if key else r"#?\s*dependencies\s*=", start - 1)
-        spelling = "[-_.]+".join(re.escape(part) for part in name.split("-"))
-        found = self.find(rf"""(?i).*["']\s*{spelling}\s*[]\[<>=!~;@("']""", start - 1)
-        return max(found, start)
+        start = self.find({"extra": r".*optional-dependencies", "group": r".*dependency-groups"}.get(table, ""))
+        start = self.find(rf"""(?i)(#\s*)?["']?{spelling(key or table)}["']?\s*=""", start - 1)
+        return max(start, self.find(rf"""(?i).*["']\s*{spelling(name)}\s*[]\[<>=!~;@("']""", start - 1))
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -921,7 +926,7 @@ def tell(results: Sequence[Result], options: argparse.Namespace) -> int:
     text = "\n".join(line for each in results for line in describe(each, options.build))
     if options.format == "json":
         locks = [as_lock_entry(each) for each in results]
-        print(as_json(findings, not findings, state=state, locks=locks))
+        print(as_json(findings, code == Exit.OK, state=state, locks=locks))
     elif options.format == "sarif":
         print(as_sarif(findings, {name: rule.sentence for name, rule in RULES.items()}))
     else:
@@ -1143,6 +1148,11 @@ def local_folder(folder: str, package: Mapping[str, Any]) -> str | None:
 def normal(name: str) -> str:
     """A package's name in the one spelling of PEP 503."""
     return re.sub(r"[-_.]+", "-", name.strip()).lower()
+
+
+def spelling(name: str) -> str:
+    """A pattern for every spelling of a normalised name."""
+    return "[-_.]+".join(re.escape(part) for part in name.split("-"))
 
 
 def clauses(specifier: str) -> set[str]:

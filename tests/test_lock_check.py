@@ -181,6 +181,7 @@ def test_a_drifted_lock_tells_what_changed_and_what_locking_would_do(checkout: C
         ("", 'optional-dependencies = {x = ["beta"]}', "`beta` was added to extra `x`", 6),
         ('optional-dependencies = {x = ["beta"]}', "", "`beta` was removed from extra `x`", 1),
         ("", '[dependency-groups]\ndev = [\n  "beta>1",\n]', "`beta>1` was added to group `dev`", 8),
+        ("", '[dependency-groups]\nDev_Tools = ["Beta"]', "`beta` was added to group `dev-tools`", 7),
         (
             '[dependency-groups]\ndev = ["beta"]',
             '[dependency-groups]\nmore = ["alpha"]\ndev = ["beta", {include-group = "more"}]',
@@ -188,7 +189,7 @@ def test_a_drifted_lock_tells_what_changed_and_what_locking_would_do(checkout: C
             8,
         ),
     ],
-    ids=["extra added", "extra removed", "group", "included group"],
+    ids=["extra added", "extra removed", "group", "other spelling", "included group"],
 )
 def test_each_kind_of_change_is_found_on_its_line(checkout: Checkout, old: str, new: str, text: str, line: int) -> None:
     checkout.project(more=old)
@@ -572,6 +573,11 @@ def test_a_build_is_run_when_it_is_allowed(checkout: Checkout, tmp_path: Path) -
     checked = checkout.check("--build")
     assert (checked.rc, checked.states) == (1, {"uv.lock": "drifted"})
     assert {str(each["name"]) for each in checked.json["locks"][0]["changes"]["lock"]} == {"alpha", "beta"}
+    checkout.write("backend.py", "raise SystemExit('no such thing')\n")
+    checkout.forget()
+    checked = checkout.check("--build")
+    assert (checked.rc, checked.states) == (1, {"uv.lock": "needs-build"})
+    assert "failed" in checked.finding["message"]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -673,7 +679,8 @@ def test_wrong_use_names_the_option(checkout: Checkout, arguments: list[str], sa
 def test_fail_on_decides_the_exit_code_alone(checkout: Checkout) -> None:
     checkout.project()
     checked = checkout.check("--fail-on", "never")
-    assert (checked.rc, checked.json["ok"], checked.json["state"]) == (0, False, "missing")
+    assert (checked.rc, checked.json["ok"], checked.json["state"]) == (0, True, "missing")
+    assert checked.finding["level"] == "error"
 
 
 def test_text_is_short_and_says_how_to_mend_it(checkout: Checkout) -> None:

@@ -252,7 +252,7 @@ version_number() {
 # Looks for required-version in the project's folder and upwards, to the workspace's root or the repository's.
 find_required_version() {
     folder=$(CDPATH='' cd -- "$project" 2>/dev/null && pwd -P) ||
-        fail 2 "the folder \`$project\` doesn't exist" "give a folder by --project"
+        fail 2 "the project's folder \`$project\` doesn't exist" "correct \`working-directory\`, or --project"
     while :; do
         root=
         for file in uv.toml pyproject.toml; do

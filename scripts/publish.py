@@ -192,7 +192,8 @@ def main() -> int:
     try:
         return publish(arguments, password)
     except Failure as failure:
-        add_summary(failure_as_markdown(failure))
+        if on_github():
+            add_summary(failure_as_markdown(failure))
         raise
 
 
@@ -951,7 +952,8 @@ def tell(plan: Plan, page: str, dry_run: bool) -> None:
     say(f"{done} {len(plan.upload)}, {skipped} {len(plan.skip)}{': ' + page if page else ''}")
     for file in plan.files:
         say(f"  {file.name}  {done if file in plan.upload else skipped + ', it is there'}")
-    add_summary(as_markdown(plan, page, done, skipped))
+    if on_github():
+        add_summary(as_markdown(plan, page, done, skipped))
 
 
 def as_markdown(plan: Plan, page: str, done: str, skipped: str) -> str:

@@ -198,6 +198,13 @@ def test_any_event_can_start_a_run(github: Github, checkout: Path, event: str) -
     assert run.env["GITHUB_REF"] == "refs/heads/main"
 
 
+def test_artifacts_are_kept(github: Github, checkout: Path) -> None:
+    script = 'curl -fsS -T file.txt "${ACTIONS_RUNTIME_URL}upload/$GITHUB_RUN_ID?itemPath=mine/file.txt"'
+    run = github.run(checkout, [say(script)])
+    assert run.ok, run.log
+    assert (github.artifacts / "1" / "mine" / "file.txt").read_text() == "content\n"
+
+
 def test_a_workflow_of_several_jobs(github: Github, checkout: Path) -> None:
     give = [{"id": "a", "run": 'echo x=1 >> "$GITHUB_OUTPUT"'}]
     take = [{"id": "b", "run": 'echo "y=${{ needs.first.outputs.x }}2" >> "$GITHUB_OUTPUT"'}]

@@ -145,6 +145,7 @@ class Github:
         self.tools_cache = tools_cache
         self.home = state / "home"
         self.runner_temp = state / "temp"
+        self.artifacts = state / "artifacts"  # one folder for each run, by its number
         self._jobs = state / "work"
         self._bin = state / "bin"
         self._runs = 0
@@ -191,12 +192,13 @@ class Github:
             each.mkdir(exist_ok=True)
 
         command: list[str | Path] = [
-            _script("act"), event, "--json", "--rm", "--pull=false",
+            _script("act"), event, "--json",
+            "--rm",  # without it, the checkout of a failed job stays
             "--workflows", folder / "workflow.yml",
             "--eventpath", folder / "event.json",
             "--platform", "ubuntu-latest=-self-hosted",
             "--action-offline-mode", "--use-new-action-cache", "--action-cache-path", self._jobs,
-            "--artifact-server-addr", "127.0.0.1", "--artifact-server-path", self.state / "artifacts",
+            "--artifact-server-addr", "127.0.0.1", "--artifact-server-path", self.artifacts,
             "--artifact-server-port", str(_free_port()),
             "--env", f"GITHUB_REPOSITORY={REPOSITORY}",
             "--env", f"GITHUB_REF={ref}",

@@ -147,16 +147,15 @@ def rows_of(run: Run, steps: list[str]) -> list[Row]:
 
 def in_words(step: str, outputs: dict[str, str]) -> str:
     """The outputs of a step that tell most."""
-    value = {name: " ".join(text.split()) for name, text in outputs.items()}
     if step == "setup":
-        return f"uv {value['uv-version']}, Python {value['python-version']}, cache: {value['cache-state']}"
+        return f"uv {outputs['uv-version']}, Python {outputs['python-version']}, cache: {outputs['cache-state']}"
     if step == "lock-check":
-        return f"{value['state']}, findings: {value['findings']}"
+        return f"{outputs['state']}, findings: {outputs['findings']}"
     if step == "test":
-        return f"passed: {value['passed']}, failed: {value['failed']}, skipped: {value['skipped']}"
+        return f"passed: {outputs['passed']}, failed: {outputs['failed']}, skipped: {outputs['skipped']}"
     if step == "build":
-        return value["files"]
-    return f"uploaded: {value['published']}, there before: {value['skipped']}"
+        return outputs["files"]
+    return f"uploaded: {outputs['published']}, there before: {outputs['skipped']}"
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -209,7 +208,7 @@ for name in sys.argv[1:]:
 
 
 def show(rows: list[Row]) -> None:
-    """The table."""
+    """Prints the table."""
     print(f"\n{'step':<14}{'':<8}{'seconds':>8}  what it did")
     for row in rows:
         state = {True: "ok", False: "FAILED", None: "-"}[row.ok]
@@ -223,7 +222,8 @@ def show(rows: list[Row]) -> None:
 
 def explain(run: Run, step: str) -> None:
     """Why a step failed: its error annotations, or else the end of the log."""
-    messages = run.messages("error")
+    errors = [each for each in run.annotations if each.level == "error"]
+    messages = [f"{each.file}:{each.line}: {each.message}" if each.file else each.message for each in errors]
     print(f"\n{step} failed:", file=sys.stderr)
     for text in messages or run.log.splitlines()[-LOG_LINES:]:
         print("  " + text.replace("\n", "\n  "), file=sys.stderr)

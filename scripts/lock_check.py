@@ -250,8 +250,8 @@ class Repository:
                 return None
             if isinstance(workspace, dict):
                 inside = folder[len(parent) + 1 :] if parent else folder
-                member = any(as_regex(str(each)).fullmatch(inside) for each in workspace.get("members", []))
-                excluded = any(as_regex(str(each)).fullmatch(inside) for each in workspace.get("exclude", []))
+                member = any(as_regex(str(each)).fullmatch(inside) for each in entries(workspace, "members"))
+                excluded = any(as_regex(str(each)).fullmatch(inside) for each in entries(workspace, "exclude"))
                 return parent if member and not excluded else None
         return None
 
@@ -554,7 +554,7 @@ class Checker:
             documents = {target.source: self.repository.read_toml(target.source)}
         settings = uv_table(documents[target.source])
         described = {
-            str(each.get("name")) for each in settings.get("dependency-metadata", []) if isinstance(each, dict)
+            str(each.get("name")) for each in entries(settings, "dependency-metadata") if isinstance(each, dict)
         }
         dynamic = []
         for local in dict.fromkeys(
@@ -567,12 +567,14 @@ class Checker:
                 documents[path] = document
                 if (
                     is_dynamic(document, own=path == target.source)
-                    and document.get("project", {}).get("name") not in described
+                    and table(document, "project").get("name") not in described
                 ):
                     dynamic.append(path)
             elif os.path.isfile(Path(place, "setup.py")):
                 dynamic.append(relative(Path(place, "setup.py"), root))
-        asked = [each.get("project", each).get("requires-python") for each in documents.values()]
+        asked = [
+            (each if target.is_script else table(each, "project")).get("requires-python") for each in documents.values()
+        ]
         asked_python = ",".join(dict.fromkeys(str(each) for each in asked if each))
         # Where nothing asks for a Python, the lock holds the one it was made with, and is only fresh with that one.
         locked_python = re.search(r'^requires-python = ">=(3\.\d+)"', text, re.MULTILINE)
@@ -723,19 +725,19 @@ def compare(root: Path, target: Target, inputs: Inputs) -> list[Change]:
     asked_python: list[tuple[Lines, str]] = []
     if target.is_script:
         block, lines = inputs.documents[target.source], Lines.of(root, target.source)
-        locked = of_lock({"dependencies": lock.get("manifest", {}).get("requirements", [])})
-        wanted = of_project({"dependencies": block.get("dependencies", [])}, uv_table(block).get("sources", {}))
+        locked = of_lock({"dependencies": entries(table(lock, "manifest"), "requirements")})
+        wanted = of_project({"dependencies": entries(block, "dependencies")}, table(uv_table(block), "sources"))
         changes += compare_requirements(lines, locked, wanted)
         asked_python += [(lines, str(block["requires-python"]))] if "requires-python" in block else []
     else:
         folder = split(target.lock)[0]
-        packages = {local_folder(folder, each): each for each in lock.get("package", [])}
-        shared_sources = uv_table(inputs.documents[target.source]).get("sources", {})
+        packages = {local_folder(folder, each): each for each in entries(lock, "package") if isinstance(each, dict)}
+        shared_sources = table(uv_table(inputs.documents[target.source]), "sources")
         for path, document in inputs.documents.items():
             lines = Lines.of(root, path)
-            project = document.get("project", {})
+            project = table(document, "project")
             if split(path)[0] in packages:
-                sources = shared_sources | uv_table(document).get("sources", {})
+                sources = shared_sources | table(uv_table(document), "sources")
                 changes += compare_package(lines, packages[split(path)[0]], document, sources)
             asked_python += [(lines, str(project["requires-python"]))] if "requires-python" in project else []
     locked_python = str(lock.get("requires-python", ""))
@@ -750,24 +752,25 @@ def compare_package(
     lines: Lines, package: Mapping[str, Any], document: Mapping[str, Any], sources: Mapping[str, Any]
 ) -> list[Change]:
     """The differences of one package of the checkout: its version, and its requirements with extras and groups."""
-    project, metadata = document.get("project", {}), package.get("metadata", {})
+    project, metadata = table(document, "project"), table(package, "metadata")
     changes = []
     version, locked_version = str(project.get("version", "")), str(package.get("version", ""))
     if version and locked_version and version_key(version) != version_key(locked_version):
         text = f"version is {version}, locked was {locked_version}"
         changes.append(Change(text, lines.path, lines.find(r"version\s*=")))
-    groups = document.get("dependency-groups", {})
+    groups = table(document, "dependency-groups")
     wanted = {f"group `{normal(name)}`": expand_group(groups, name) for name in groups}
-    legacy = uv_table(document).get("dev-dependencies", [])
+    legacy = entries(uv_table(document), "dev-dependencies")
     if legacy:
         wanted["group `dev`"] = [*wanted.get("group `dev`", []), *legacy]
-    locked = {f"group `{name}`": each for name, each in metadata.get("requires-dev", {}).items()}
+    remembered = table(metadata, "requires-dev")
+    locked = {f"group `{name}`": entries(remembered, name) for name in remembered}
     if not is_dynamic(document, own=True):
-        wanted["dependencies"] = project.get("dependencies", [])
-        extras = project.get("optional-dependencies", {})
-        wanted |= {f"extra `{normal(name)}`": each for name, each in extras.items()}
-        for each in metadata.get("requires-dist", []):
-            extra = re.search(r"extra == '([^']+)'", each.get("marker", ""))
+        wanted["dependencies"] = entries(project, "dependencies")
+        extras = table(project, "optional-dependencies")
+        wanted |= {f"extra `{normal(name)}`": entries(extras, name) for name in extras}
+        for each in entries(metadata, "requires-dist"):
+            extra = re.search(r"extra == '([^']+)'", str(each.get("marker", ""))) if isinstance(each, dict) else None
             locked.setdefault(f"extra `{extra[1]}`" if extra else "dependencies", []).append(each)
     return changes + compare_requirements(lines, of_lock(locked), of_project(wanted, sources))
 
@@ -790,17 +793,21 @@ def compare_requirements(lines: Lines, locked: Requirements, wanted: Requirement
     return sorted(changes, key=lambda change: change.line)
 
 
-def of_lock(tables: Mapping[str, Iterable[Mapping[str, Any]]]) -> Requirements:
+def of_lock(tables: Mapping[str, Iterable[Any]]) -> Requirements:
     """The requirements that a lock remembers."""
     found: Requirements = {}
-    for place, entries in tables.items():
-        for each in entries:
+    for place, requirements in tables.items():
+        for each in requirements:
+            if not isinstance(each, dict) or not isinstance(each.get("name"), str):
+                continue
             source = ""
             if "git" in each or "url" in each:
                 source = str(each.get("git", each.get("url")))
             elif {"path", "directory", "editable", "virtual"} & each.keys():
                 source = "this checkout"
-            text = requirement_text(each["name"], each.get("extras", []), str(each.get("specifier", "")), source)
+            text = requirement_text(
+                each["name"], map(str, entries(each, "extras")), str(each.get("specifier", "")), source
+            )
             found.setdefault((place, normal(each["name"])), set()).add(text)
     return found
 
@@ -809,15 +816,15 @@ def of_project(tables: Mapping[str, Iterable[Any]], sources: Mapping[str, Any]) 
     """The requirements that a pyproject.toml or a script states, with what `tool.uv.sources` says of them."""
     by_name = {normal(name): source for name, source in sources.items()}
     found: Requirements = {}
-    for place, entries in tables.items():
-        for entry in entries:
+    for place, requirements in tables.items():
+        for entry in requirements:
             parts = REQUIREMENT.match(entry) if isinstance(entry, str) else None
             if not parts:
                 continue
             name, extras, url, specifier = parts.groups()
             alternatives = by_name.get(normal(name), {})
             for each in alternatives if isinstance(alternatives, list) else [alternatives]:
-                source = source_text(each) or (direct_url(url) if url else "")
+                source = source_text(each if isinstance(each, dict) else {}) or (direct_url(url) if url else "")
                 text = requirement_text(name, (extras or "").split(","), specifier or "", source)
                 found.setdefault((place, normal(name)), set()).add(text)
     return found
@@ -851,7 +858,7 @@ def requirement_text(name: str, extras: Iterable[str], specifier: str, source: s
 def expand_group(groups: Mapping[str, Any], name: str, seen: tuple[str, ...] = ()) -> list[Any]:
     """The requirements of a dependency group with those that it includes (PEP 735)."""
     items: list[Any] = []
-    for each in groups.get(name, []):
+    for each in entries(groups, name):
         if isinstance(each, dict) and "include-group" in each:
             included = next((key for key in groups if normal(key) == normal(str(each["include-group"]))), "")
             items += expand_group(groups, included, (*seen, name)) if included not in (*seen, name) else []
@@ -908,9 +915,9 @@ class Lines:
 
     def find_requirement(self, place: str, name: str) -> int:
         """The line of a requirement, or of the table where it was."""
-        table, _, key = place.rstrip("`").partition(" `")
-        start = self.find({"extra": r".*optional-dependencies", "group": r".*dependency-groups"}.get(table, ""))
-        start = self.find(rf"""(?i)(#\s*)?["']?{spelling(key or table)}["']?\s*=""", start - 1)
+        kind, _, key = place.rstrip("`").partition(" `")
+        start = self.find({"extra": r".*optional-dependencies", "group": r".*dependency-groups"}.get(kind, ""))
+        start = self.find(rf"""(?i)(#\s*)?["']?{spelling(key or kind)}["']?\s*=""", start - 1)
         return max(start, self.find(rf"""(?i).*["']\s*{spelling(name)}\s*[]\[<>=!~;@("']""", start - 1))
 
 
@@ -1112,11 +1119,21 @@ def script_block(path: Path, shown: str) -> dict[str, Any]:
         raise Unreadable(shown, error.why, error.line + before) from None
 
 
+def table(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A table of a document; an empty one where it is absent or something else, which is uv's to complain about."""
+    found = document.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def entries(document: Mapping[str, Any], name: str) -> list[Any]:
+    """An array of a document; an empty one where it is absent or something else."""
+    found = document.get(name)
+    return found if isinstance(found, list) else []
+
+
 def uv_table(document: Mapping[str, Any]) -> dict[str, Any]:
     """`[tool.uv]` of a pyproject.toml or a script's block."""
-    tool = document.get("tool", {})
-    table = tool.get("uv", {}) if isinstance(tool, dict) else {}
-    return table if isinstance(table, dict) else {}
+    return table(table(document, "tool"), "uv")
 
 
 def is_dynamic(document: Mapping[str, Any], own: bool) -> bool:
@@ -1124,7 +1141,10 @@ def is_dynamic(document: Mapping[str, Any], own: bool) -> bool:
     project = document.get("project")
     if not isinstance(project, dict):
         return not own
-    return bool({"dependencies", "optional-dependencies"} & {*project.get("dynamic", [])})
+    return bool(
+        {"dependencies", "optional-dependencies"}
+        & {each for each in entries(project, "dynamic") if isinstance(each, str)}
+    )
 
 
 def declares_default_index(folder: Path, settings: Mapping[str, Any]) -> bool:
@@ -1132,12 +1152,14 @@ def declares_default_index(folder: Path, settings: Mapping[str, Any]) -> bool:
     file = folder / "uv.toml"
     if file.is_file():
         settings = parse_toml(read_text(file, file.name), file.name)
-    return "index-url" in settings or any(each.get("default") for each in settings.get("index", []))
+    return "index-url" in settings or any(
+        each.get("default") for each in entries(settings, "index") if isinstance(each, dict)
+    )
 
 
 def local_folder(folder: str, package: Mapping[str, Any]) -> str | None:
     """Where in the repository a package of a lock lies, if it is one of the checkout."""
-    source = package.get("source", {})
+    source = table(package, "source")
     place = next((source[kind] for kind in ("editable", "directory", "virtual") if kind in source), None)
     if place is None:
         return None

@@ -283,6 +283,33 @@ def test_an_unreadable_pyproject_is_told_on_its_line(checkout: Checkout) -> None
     assert (finding["rule"], finding["file"], finding["line"]) == ("project-unreadable", "pyproject.toml", line)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "project = 1\n",
+        "tool = 1\n",
+        "[tool]\nuv = 1\n",
+        '[project]\nname = "app"\nversion = 1\ndynamic = 1\ndependencies = 1\noptional-dependencies = 1\n',
+        '[project]\nname = "app"\nversion = "1"\ndependencies = [1, "??"]\n',
+        "[dependency-groups]\nx = 1\ny = [{include-group = 1}]\n",
+        '[project]\nname = "app"\nversion = "1"\n[tool.uv]\nindex = [1]\nsources = {a = 1}\nworkspace = 1\n',
+        '[project]\nname = "app"\nversion = "1"\n[tool.uv]\nworkspace = {members = 1}\ndependency-metadata = [1]\n',
+    ],
+)
+def test_odd_shapes_are_uvs_to_judge_and_no_crash(checkout: Checkout, text: str) -> None:
+    locked(checkout, "alpha")
+    checkout.write("pyproject.toml", text)
+    checked = checkout.check("--paths", "uv.lock")
+    assert (checked.rc, checked.json["state"]) in {(1, "broken"), (1, "drifted"), (1, "needs-build")}
+
+
+@pytest.mark.parametrize("text", ["package = 1", "[[package]]\nname = 1", "[manifest]\nrequirements = [1]"])
+def test_odd_locks_are_no_crash(checkout: Checkout, text: str) -> None:
+    locked(checkout, "alpha")
+    checkout.write("uv.lock", f'version = 1\nrequires-python = "{PYTHON}"\n{text}\n')
+    assert checkout.check().json["state"] in {"broken", "drifted"}
+
+
 def test_another_required_uv_is_a_finding_of_its_own(checkout: Checkout) -> None:
     locked(checkout)
     checkout.write("uv.toml", f'index-url = "{checkout.index.url}"\nrequired-version = "==0.5.4"\n')

@@ -80,9 +80,9 @@ def main() -> int:
         raise Failure(
             f"`files` has {len(names)} lines and `projects` {len(options.projects)}", "give a project for each file"
         )
-    projects = [base / folder for folder in options.projects] or [base] * len(names)
+    projects = [(base / folder).resolve() for folder in options.projects] or [base] * len(names)
 
-    findings = check([dist / name for name in names], projects, base)
+    findings = check([dist / name for name in names], projects)
     code = exit_for(findings, options.fail_on)
     if options.format == "sarif":
         print(as_sarif(findings, {**RULES, **wheel_rules()}))
@@ -96,7 +96,7 @@ def main() -> int:
     return code
 
 
-def check(files: list[Path], projects: list[Path], base: Path) -> list[Finding]:
+def check(files: list[Path], projects: list[Path]) -> list[Finding]:
     """What is wrong, each on the line of the project's pyproject.toml that is the place to mend it.
 
     A source distribution and its wheel have the same metadata: what is wrong with both is one finding.
@@ -107,11 +107,11 @@ def check(files: list[Path], projects: list[Path], base: Path) -> list[Finding]:
             raise Failure(f"{file} isn't there", "give names of files in `dist`")
         for problem in [*metadata_problems(file), *wheel_problems(file, project)]:
             found.setdefault((project, problem), []).append(file.name)
-    return [as_finding(problem, names, project, base) for (project, problem), names in found.items()]
+    return [as_finding(problem, names, project) for (project, problem), names in found.items()]
 
 
-def as_finding(problem: Problem, names: list[str], project: Path, base: Path) -> Finding:
-    """The problem of these files as a finding whose path starts from `base`."""
+def as_finding(problem: Problem, names: list[str], project: Path) -> Finding:
+    """The problem of these files as a finding in their project."""
     message = f"{', '.join(names)}: {problem.message}"
     url = "" if problem.rule in RULES else WHEEL_CHECKS
     settings = project / "pyproject.toml"
@@ -120,8 +120,13 @@ def as_finding(problem: Problem, names: list[str], project: Path, base: Path) ->
     lines = settings.read_text(encoding="utf-8", errors="replace").splitlines()
     places = PLACES.get(problem.rule, BACKEND)
     line = next((number for place in places for number, text in enumerate(lines, 1) if re.match(place, text)), 1)
-    file = Path(os.path.relpath(settings, base)).as_posix()
+    file = settings.relative_to(repository(project)).as_posix()
     return Finding(problem.rule, problem.level, message, file, line, fix=problem.fix, url=url)
+
+
+def repository(project: Path) -> Path:
+    """The root of the repository around a project, from which findings name files; without one the project itself."""
+    return next((folder for folder in (project, *project.parents) if (folder / ".git").exists()), project)
 
 
 def metadata_problems(path: Path) -> Iterator[Problem]:

@@ -331,5 +331,5 @@ def test_tool_has_its_form(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SHELL_FILES, ids=named)
-def test_shell_file_is_executable(path: Path) -> None:
-    assert path.stat().st_mode & stat.S_IXUSR
+def test_shell_file_is_executable_unless_it_is_sourced(path: Path) -> None:
+    assert bool(path.stat().st_mode & stat.S_IXUSR) == path.read_bytes().startswith(b"#!")

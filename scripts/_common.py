@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 # Written by `release_tree` when it makes a release.
 VERSION = "0.0.0"
@@ -152,6 +152,15 @@ class Parser(argparse.ArgumentParser):
         super().__init__(*arguments, **options)
         self.prefix = prefix or f"UV_ACTIONS_{program().upper()}"
 
+    def add_folder(self, help_: str = "the project's folder (default: .)") -> None:
+        """Adds `--working-directory`, which becomes an absolute path."""
+        self.add_argument("--working-directory", type=folder, default=".", metavar="DIR", help=help_)
+
+    def add_mirror(self, help_: str = "a company index in front of PyPI") -> None:
+        """Adds `--mirror`, which has one variable for all tools, UV_ACTIONS_MIRROR."""
+        mirror = os.environ.get("UV_ACTIONS_MIRROR", "")
+        self.add_argument("--mirror", type=index_url, default=mirror, metavar="URL", help=help_)
+
     def format_help(self) -> str:
         # Python before 3.13 adds to the help of these what the help says already.
         for action in self._actions:
@@ -171,7 +180,7 @@ class Parser(argparse.ArgumentParser):
         name = next(each for each in action.option_strings if each.startswith("--"))[2:]
         if action.nargs == 0:
             action.default = as_switch(name, text)
-        elif isinstance(action, Items | argparse._AppendAction) or action.nargs in ("*", "+"):
+        elif isinstance(action, Items):
             action.default = [self._convert(name, action, item) for item in as_lines(text)]
         else:
             action.default = self._convert(name, action, text)
@@ -182,7 +191,7 @@ class Parser(argparse.ArgumentParser):
         try:
             value = convert(text)
         except (ValueError, argparse.ArgumentTypeError) as error:
-            raise Failure(f"`{name}` is {text!r}: {error}", f"give `{name}` a right value") from None
+            raise Failure(f"`{name}`: {error}", f"give `{name}` a right value") from None
         if action.choices is not None and value not in action.choices:
             allowed = ", ".join(str(choice) for choice in action.choices)
             raise Failure(f"`{name}` is {text!r}, which is not one of: {allowed}", f"set `{name}` to one of: {allowed}")
@@ -219,6 +228,14 @@ def as_switch(name: str, text: str) -> bool:
             f"`{name}` is {text!r}, but must be `true` or `false`", f"write `{name}: true` or `{name}: false`"
         )
     return text == "true"
+
+
+def folder(text: str) -> Path:
+    """The type of an option that takes a folder, which must be there."""
+    path = Path(text).absolute()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a folder")
+    return path
 
 
 def index_url(text: str) -> str:
@@ -391,7 +408,9 @@ def as_sarif(findings: Sequence[Finding], rules: Mapping[str, str]) -> str:
         text = finding.message + (f"\nTo mend it: {finding.fix}" if finding.fix else "")
         result: dict[str, Any] = {"ruleId": finding.rule, "level": finding.level, "message": {"text": text}}
         if finding.file:
-            place: dict[str, Any] = {"artifactLocation": {"uri": finding.file, "uriBaseId": "%SRCROOT%"}}
+            place: dict[str, Any] = {
+                "artifactLocation": {"uri": quote(finding.file, errors="surrogateescape"), "uriBaseId": "%SRCROOT%"}
+            }
             if finding.line:
                 place["region"] = {
                     "startLine": finding.line,

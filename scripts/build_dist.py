@@ -486,7 +486,7 @@ def details(title: str, text: str) -> str:
 
 def main() -> int:
     parser = Parser(prog="build_dist", description=__doc__)
-    parser.add_argument("--working-directory", default=".", metavar="DIR", help="the project's folder (default: .)")
+    parser.add_folder()
     parser.add_argument("--package", default="", help="the package of the workspace (default: the folder's own)")
     parser.add_argument(
         "--all-packages", action=BooleanOptionalAction, default=False, help="all packages of the workspace"
@@ -497,21 +497,11 @@ def main() -> int:
         default=False,
         help="take build requirements from where [tool.uv.sources] says, not as a user of the index does",
     )
-    parser.add_argument(
-        "--mirror",
-        default=os.environ.get("UV_ACTIONS_MIRROR", ""),
-        metavar="URL",
-        help="the default index for build requirements",
-    )
+    parser.add_mirror("the default index for build requirements")
     parser.add_argument("--out-dir", default="", metavar="DIST", help="default: `dist` in the root of the workspace")
     options = parser.parse_args()
 
-    folder = Path(options.working_directory).resolve()
-    if not folder.is_dir():
-        raise Failure(
-            f"`working-directory` is {options.working_directory!r}, which is no folder",
-            "give `working-directory` relative to the root of the checkout",
-        )
+    folder = options.working_directory.resolve()
     root, members = find_workspace(folder)
     projects = choose(folder, members, options.package, options.all_packages)
     environment = build_environment(folder, options.mirror)

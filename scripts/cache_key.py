@@ -45,7 +45,6 @@ from _common import (
     find_uv,
     folder_size,
     human_size,
-    index_url,
     run_main,
     say,
     set_outputs,
@@ -249,11 +248,7 @@ def read_marker(path: Path) -> dict[str, Any]:
 
 def plan(options: Namespace) -> int:
     """Finds key and policy, and gives them to the platform."""
-    directory = options.working_directory.absolute()
-    if not directory.is_dir():
-        raise Failure(
-            f"`working-directory` is {str(options.working_directory)!r}, which is not a folder", "check the path"
-        )
+    directory = options.working_directory
     ours = folder_of_caches()
     policy = decide(options.cache, situation_on_github(os.environ), os.environ, ours)
     files = key_files(directory, options.key_files)
@@ -402,9 +397,7 @@ def parse() -> Namespace:
     parser = Parser(description=__doc__)
     commands = parser.add_subparsers(dest="command", metavar="plan|settle")
     planning = commands.add_parser("plan", help="find key and policy (the default)")
-    planning.add_argument(
-        "--working-directory", type=Path, default=Path(), metavar="DIR", help="the project's folder (default: .)"
-    )
+    planning.add_folder()
     planning.add_argument(
         "--cache", choices=["auto", "true", "false", "restore"], default="auto", help="who saves (default: auto)"
     )
@@ -421,13 +414,7 @@ def parse() -> Namespace:
     planning.add_argument("--extras", action=Items, help="extras that are installed")
     planning.add_argument("--packages", action=Items, help="workspace members that are installed")
     planning.add_argument("--sync-args", action=Items, help="more arguments of the sync")
-    planning.add_argument(
-        "--mirror",
-        type=index_url,
-        default=os.environ.get("UV_ACTIONS_MIRROR", ""),
-        metavar="URL",
-        help="a company index",
-    )
+    planning.add_mirror()
     planning.add_argument("--explain", action="store_true", help="tell on stderr what the key is made of")
     settling = commands.add_parser("settle", help="make the restored folder ready")
     settling.add_argument("--mode", choices=["restore", "save"], help="one half of the work, as planned")

@@ -27,7 +27,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from _common import Exit, Failure, Finding, Parser, as_json, as_sarif, exit_for, run_main
+from _common import Exit, Failure, Finding, Items, Parser, as_json, as_sarif, exit_for, run_main
 
 RULES = {
     "metadata": "The metadata is what an index takes.",
@@ -59,17 +59,17 @@ class Problem(NamedTuple):
 
 def main() -> int:
     parser = Parser(prog="check_dist", description=__doc__)
-    parser.add_argument("--working-directory", default=".", metavar="DIR", help="where relative paths start")
+    parser.add_folder("where relative paths start (default: .)")
     parser.add_argument("--dist", default="dist", metavar="DIR", help="the folder of the files (default: dist)")
-    parser.add_argument("--files", nargs="*", default=[], metavar="NAME", help="files in it (default: all)")
+    parser.add_argument("--files", action=Items, metavar="NAME", help="files in it (default: all)")
     parser.add_argument(
-        "--projects", nargs="*", default=[], metavar="DIR", help="the project of each of the files, in their order"
+        "--projects", action=Items, metavar="DIR", help="the project of each of the files, in their order"
     )
     parser.add_argument("--format", default="text", choices=["text", "json", "sarif"])
     parser.add_argument("--fail-on", default="error", choices=["error", "warning", "never"], help="default: error")
     options = parser.parse_args()
 
-    base = Path(options.working_directory).resolve()
+    base = options.working_directory.resolve()
     dist = base / options.dist
     if not dist.is_dir():
         raise Failure(f"{dist} is no folder, so there is nothing to check", "build first, or give `dist`")

@@ -90,13 +90,7 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a report: SARIF 2.1.0 or JUnit XML")
     parser.add_argument("--title", default="", help="heading of the result (default: the reporting tool's name)")
     parser.add_argument("--platform", default="auto", choices=["auto", *PLATFORMS], help="whose form (default: auto)")
-    parser.add_argument(
-        "--working-directory",
-        default=Path(),
-        type=Path,
-        metavar="DIR",
-        help="the folder in which the reporting tool ran: relative paths in the reports start there (default: .)",
-    )
+    parser.add_folder("the folder in which the reporting tool ran: relative paths start there (default: .)")
     parser.add_argument("--fail-on", default="never", choices=["never", *LEVELS], help="exit 1 from this level on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was read as one JSON object")
     options = parser.parse_args()
@@ -117,11 +111,6 @@ def main() -> int:
 
 def find_tree(base: Path) -> Tree:
     """The repository around a folder: the nearest one with `.git`, else GitHub's workspace, else the folder itself."""
-    if not base.is_dir():
-        raise Failure(
-            f"`working-directory` is {str(base)!r}, which is no folder", "give the folder that the tool ran in"
-        )
-    base = base.absolute()
     for folder in (base, *base.parents):
         if (folder / ".git").exists():
             return Tree(folder, base)

@@ -35,6 +35,7 @@ from _common import (
     Exit,
     Failure,
     Finding,
+    Items,
     Parser,
     add_summary,
     as_json,
@@ -129,7 +130,7 @@ def main() -> int:
         if isinstance(stream, io.TextIOWrapper):
             # Windows would write its code page; a file's name may hold bytes that are no text.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
-    repository = Repository.of(Path(options.working_directory))
+    repository = Repository.of(options.working_directory)
     targets = find_targets(repository, options.paths, options.scripts)
     if not targets:
         raise Failure(
@@ -144,13 +145,10 @@ def main() -> int:
 
 def parse_options() -> argparse.Namespace:
     parser = Parser(prog="lock_check", description=__doc__)
-    parser.add_argument(
-        "--working-directory", default=".", metavar="DIR", help="a project whose lock must exist (default: .)"
-    )
+    parser.add_folder("a project whose lock must exist (default: .)")
     parser.add_argument(
         "--paths",
-        nargs="*",
-        default=[],
+        action=Items,
         metavar="PATH",
         help="check these alone, and ask for their locks: folders, pyproject.toml, locks, scripts or globs, relative to"
         " the working directory; `!glob` leaves out",
@@ -170,12 +168,7 @@ def parse_options() -> argparse.Namespace:
         default="error",
         help="the level of findings that gives exit code 1 (default: error)",
     )
-    parser.add_argument(
-        "--mirror",
-        default=os.environ.get("UV_ACTIONS_MIRROR", ""),
-        metavar="URL",
-        help="the package index of this machine: locks made from another one are fresh",
-    )
+    parser.add_mirror("the package index of this machine: locks made from another one are fresh")
     parser.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="of stdout (default: text)")
     return parser.parse_args()
 
@@ -210,8 +203,6 @@ class Repository:
 
     @classmethod
     def of(cls, folder: Path) -> Repository:
-        if not folder.is_dir():
-            raise Failure(f"`working-directory` is {str(folder)!r}, which is not a folder", "check the path")
         here = folder.resolve()
         root = next((each for each in (here, *here.parents) if (each / ".git").exists()), None)
         files = list_by_git(root) if root else None

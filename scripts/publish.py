@@ -165,7 +165,7 @@ class Plan:
 
 def parse_arguments() -> Namespace:
     parser = Parser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--working-directory", default=".", help="the folder that `dist` and `index` are relative to")
+    parser.add_folder("the folder that `dist` and `index` are relative to (default: .)")
     parser.add_argument("--dist", default="dist", help="folders or files to upload, one a line; default: dist")
     parser.add_argument("--index", default="", help="an index of the project's configuration that has a publish-url")
     parser.add_argument("--publish-url", default="", help="where to upload; default: uv's own")
@@ -199,9 +199,7 @@ def main() -> int:
 
 def publish(arguments: Namespace, password: str) -> int:
     """Find, decide, act, tell."""
-    folder = Path(arguments.working_directory)
-    if not folder.is_dir():
-        raise Failure(f"`working-directory` is {str(folder)!r}, which is no folder", "give the path of a folder")
+    folder = arguments.working_directory
     login = choose_login(arguments.trusted_publishing, arguments.username, password)
     warn_of_uv_variables(os.environ)
     files = find_distributions(folder, as_lines(arguments.dist))

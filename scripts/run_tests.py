@@ -16,7 +16,6 @@ Exit: 0 all passed · 1 a test failed, or the lock doesn't fit · 2 no test ran,
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import json
@@ -32,7 +31,6 @@ from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from _common import Exit, Failure, Items, Parser, find_uv, run_main, say, set_outputs, warn
 
@@ -94,12 +92,7 @@ class Plan:
 
 def main() -> int:
     options = parse()
-    directory = options.working_directory.absolute()
-    if not directory.is_dir():
-        raise Failure(
-            f"`working-directory` is {str(options.working_directory)!r}, which is no folder", "check the path"
-        )
-    refuse_credentials(options.mirror)
+    directory = options.working_directory
     own = own_folder()
     plan = plan_of(options, directory, own)
 
@@ -138,7 +131,7 @@ def main() -> int:
 def parse() -> Namespace:
     parser = Parser(prog="run_tests", description=__doc__)
     add = parser.add_argument
-    add("--working-directory", type=Path, default=Path(), metavar="DIR", help="the project's folder (default: .)")
+    parser.add_folder()
     add("--command", default="pytest", help="the program, from the environment; quotes group words (default: pytest)")
     add("--args", action=Items, metavar="ARG", help="its arguments, one at a time: --args=-x --args=tests/unit")
     add("--python-version", default="", metavar="REQUEST", help="the Python to use (default: the project's)")
@@ -151,17 +144,8 @@ def parse() -> Namespace:
     add("--groups", action=Items, metavar="GROUP", help="dependency groups beside the default ones")
     add("--junit", default="", metavar="FILE", help="where the JUnit report is written (default: a file of our own)")
     add("--coverage", default="off", choices=["off", "xml"], help="whether to measure coverage (default: off)")
-    mirror = os.environ.get("UV_ACTIONS_MIRROR", "")
-    add("--mirror", default=mirror, metavar="URL", help="a company index in front of PyPI")
+    parser.add_mirror()
     return parser.parse_args()
-
-
-def refuse_credentials(mirror: str) -> None:
-    """A secret in a URL would be in logs and in the arguments of processes."""
-    with contextlib.suppress(ValueError):
-        if urlsplit(mirror).username is None:
-            return
-    raise Failure("`mirror` holds a user name, or is no URL", "give the bare URL; its credentials belong into netrc")
 
 
 def own_folder() -> Path:

@@ -40,7 +40,6 @@ from _common import (
     find_uv,
     folder_size,
     human_size,
-    index_url,
     run_main,
     say,
     set_outputs,
@@ -347,7 +346,7 @@ def parse() -> Namespace:
     """The command line and the environment."""
     parser = Parser(description=__doc__)
     add = parser.add_argument
-    add("--working-directory", type=Path, default=Path(), metavar="DIR", help="the project's folder (default: .)")
+    parser.add_folder()
     add(
         "--python-version",
         default="",
@@ -365,13 +364,7 @@ def parse() -> Namespace:
     add("--extras", action=Items, help="extras to install")
     add("--packages", action=Items, help="workspace members to install (default: the one of the folder)")
     add("--sync-args", action=Items, help="more arguments for `uv sync`")
-    add(
-        "--mirror",
-        type=index_url,
-        default=os.environ.get("UV_ACTIONS_MIRROR", ""),
-        metavar="URL",
-        help="a company index in front of PyPI",
-    )
+    parser.add_mirror()
     cache = parser.add_argument_group("the cache, as `cache_key plan` planned it and the restore found it")
     add = cache.add_argument
     add(
@@ -391,11 +384,7 @@ def parse() -> Namespace:
 
 def main() -> int:
     options = parse()
-    directory = options.working_directory.absolute()
-    if not directory.is_dir():
-        raise Failure(
-            f"`working-directory` is {str(options.working_directory)!r}, which is not a folder", "check the path"
-        )
+    directory = options.working_directory
     cache = settle_cache(options)
 
     exported: dict[str, str] = {}

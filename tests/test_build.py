@@ -317,7 +317,7 @@ def test_all_packages_are_those_with_a_build_system(build: Callable[..., Result]
         (["--package", "acme-service"], "no [build-system]"),
         (["--package", "acme-old"], "not in the workspace"),
         (["--package", "acme-cli", "--all-packages"], "not both"),
-        (["--working-directory", "nowhere"], "`working-directory` is 'nowhere'"),
+        (["--working-directory", "nowhere"], "--working-directory: 'nowhere' is not a folder"),
         (["--working-directory", "packages"], "no pyproject.toml"),
     ],
 )
@@ -563,7 +563,9 @@ def test_each_package_has_its_own_settings(
         write(folder, {"data/x.txt": name})
     result = build(workspace, "--all-packages")
 
-    checked = check(workspace, "--files", *result.output_lines("files"), "--projects", *result.output_lines("projects"))
+    files = [f"--files={name}" for name in result.output_lines("files")]
+    projects = [f"--projects={folder}" for folder in result.output_lines("projects")]
+    checked = check(workspace, *files, *projects)
 
     assert checked.rc == 1
     errors = [line for line in checked.stdout.splitlines() if line.startswith("error:")]

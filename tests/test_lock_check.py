@@ -244,8 +244,8 @@ def test_a_project_without_a_lock_is_missing_only_where_it_is_named(checkout: Ch
     for checked in (
         checkout.check("--working-directory", "lib"),
         checkout.check(folder="lib"),
-        checkout.check("--paths", ".", "lib"),
-        checkout.check("--paths", "lib/pyproject.toml", "uv.lock"),
+        checkout.check("--paths", ".", "--paths", "lib"),
+        checkout.check("--paths", "lib/pyproject.toml", "--paths", "uv.lock"),
     ):
         assert (checked.rc, checked.states) == (1, {"lib/uv.lock": "missing", "uv.lock": "fresh"})
         assert (checked.finding["file"], checked.finding["fix"].split(",")[0]) == (
@@ -397,7 +397,7 @@ def test_the_machines_own_index_is_no_drift(checkout: Checkout) -> None:
     checkout.project(dependencies=("alpha",), default=False)
     checkout.uv("lock", UV_DEFAULT_INDEX=checkout.index.url)
     checkout.forget()
-    mirror = "http://ci:secret@127.0.0.1:9/simple/"
+    mirror, named = "http://ci:secret@127.0.0.1:9/simple/", "http://127.0.0.1:9/simple/"
     checked = checkout.check(UV_DEFAULT_INDEX=mirror)
     assert (checked.rc, checked.states) == (0, {"uv.lock": "index-mismatch"})
     assert checked.finding["level"] == "warning"
@@ -405,8 +405,8 @@ def test_the_machines_own_index_is_no_drift(checkout: Checkout) -> None:
     assert "secret" not in checked.stdout + checked.stderr
     assert checkout.index.requests == []
     assert checkout.check("--fail-on", "warning", UV_DEFAULT_INDEX=mirror).rc == 1
-    assert checkout.check(UV_DEFAULT_INDEX=mirror, UV_ACTIONS_MIRROR=mirror).states == {"uv.lock": "fresh"}
-    assert checkout.check("--mirror", mirror).states == {"uv.lock": "fresh"}
+    assert checkout.check(UV_DEFAULT_INDEX=mirror, UV_ACTIONS_MIRROR=named).states == {"uv.lock": "fresh"}
+    assert checkout.check("--mirror", named).states == {"uv.lock": "fresh"}
 
 
 def test_an_index_in_the_users_own_settings_is_no_drift(checkout: Checkout) -> None:

@@ -363,8 +363,8 @@ def test_a_report_counts_only_if_the_command_wrote_it(sample: Path) -> None:
         (["--args=--junitxml=x.xml"], "use the input `junit`"),
         (["--junit=src"], "which is a folder"),
         (["--command=python -V", "--coverage=xml"], "needs pytest"),
-        (["--working-directory=absent"], "`working-directory` is 'absent'"),
-        (["--mirror=https://me:secret@example.org/simple"], "`mirror` holds a user name"),
+        (["--working-directory=absent"], "--working-directory: 'absent' is not a folder"),
+        (["--mirror=https://me:secret@example.org/simple"], "--mirror: there is a user or password in the URL"),
         (["--resolution=newest"], "newest"),
     ],
 )

@@ -38,6 +38,7 @@ from _common import (
     add_summary,
     find_uv,
     github_command,
+    human_size,
     on_github,
     run_main,
     say,
@@ -444,16 +445,9 @@ def tree(files: Sequence[tuple[str, int]]) -> list[str]:
             for depth, folder in enumerate(folders)
             if above[: depth + 1] != folders[: depth + 1]
         ]
-        lines.append(f"{'  ' * len(folders)}{name}  {in_units(size)}")
+        lines.append(f"{'  ' * len(folders)}{name}  {human_size(size)}")
         above = folders
     return lines
-
-
-def in_units(size: int) -> str:
-    """A number of bytes for people."""
-    if size < 1000:
-        return f"{size} B"
-    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
 def summary(built: Sequence[Distribution], version: str) -> str:
@@ -461,7 +455,7 @@ def summary(built: Sequence[Distribution], version: str) -> str:
     heading = version if "\n" not in version else f"{version.count(chr(10)) + 1} packages"
     lines = [f"### Build: {', '.join({each.project.name: None for each in built})} {heading}", ""]
     lines += ["| file | size | sha256 |", "| --- | ---: | --- |"]
-    lines += [f"| {each.path.name} | {in_units(each.size)} | `{each.sha256}` |" for each in built]
+    lines += [f"| {each.path.name} | {human_size(each.size)} | `{each.sha256}` |" for each in built]
     text = "\n".join(lines) + "\n"
     for each in built:
         rows = tree(content(each.path))

@@ -46,6 +46,13 @@ class Option:
     choices: frozenset[str]
 
 
+# What a parser of ours adds by itself.
+BY_THE_PARSER = {
+    "add_folder": ("WORKING_DIRECTORY", Option(".", frozenset())),
+    "add_mirror": ("MIRROR", Option("", frozenset())),
+}
+
+
 class Tool:
     """A tool's source, as far as it can be known without running it."""
 
@@ -61,6 +68,9 @@ class Tool:
                 keywords = {each.arg: each.value for each in call.keywords}
                 option = Option(default_of(keywords), choices_of(keywords))
                 found.setdefault(name.value[2:].replace("-", "_").upper(), []).append(option)
+            elif isinstance(call.func, ast.Attribute) and call.func.attr in BY_THE_PARSER:
+                variable, option = BY_THE_PARSER[call.func.attr]
+                found.setdefault(variable, []).append(option)
         return found
 
     def outputs(self) -> set[str]:
@@ -82,7 +92,7 @@ def default_of(keywords: dict[str | None, ast.expr]) -> str | None:
     text = ast.unparse(node)
     if isinstance(node, ast.Constant):
         return str(node.value).lower() if isinstance(node.value, bool) else str(node.value or "")
-    known = {"Path()": ".", "Path('.')": ".", "[]": "", "()": "", "os.environ.get('UV_ACTIONS_MIRROR', '')": ""}
+    known = {"Path()": ".", "Path('.')": ".", "[]": "", "()": ""}
     return known.get(text)
 
 

@@ -198,7 +198,7 @@ def test_the_summary_shows_trees_sizes_hashes_and_metadata(build: Callable[..., 
     for line in result.output_lines("sha256"):
         digest, name = line.split()
         assert re.search(rf"\| {re.escape(name)} \| [\d.]+ k?B \| `{digest}` \|", result.summary)
-    assert "app/\n  __init__.py  26 B\n  deep/\n    er/\n      x.py  6 B<" in result.summary
+    assert "app/\n  __init__.py  26 bytes\n  deep/\n    er/\n      x.py  6 bytes<" in result.summary
     assert "Name: app\nVersion: 1.0\n" in result.summary
     assert "</pre><b>" not in result.summary
     assert result.summary.count("<details>") == result.summary.count("</details>") == 3

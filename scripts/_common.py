@@ -16,6 +16,7 @@ import secrets
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -316,6 +317,60 @@ def human_size(size: float) -> str:
             return f"{size:.0f} bytes" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} GiB"
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The job's cache
+
+
+@dataclasses.dataclass(frozen=True)
+class Cache:
+    """A cache as the job will use it; `bytes` and `seconds` are of what was restored."""
+
+    state: str  # exact, partial, miss or off
+    reason: str
+    bytes: int
+    seconds: int
+    save: bool
+    path: str
+
+
+def settle_cache(
+    *, state: str, path: Path, key: str, reason: str, save: bool, started: int, timed_out: bool, saves_itself: bool
+) -> Cache:
+    """Makes a restored folder ready, and notes beside it for the job's later steps what is in it.
+
+    What a cut restore left is removed. All but `saves_itself` is as `cache_key plan` planned it and the restore found
+    it; that one says whether the caller saves, or leaves it to a later step. `started` is in Unix time, 0 if not known.
+    """
+    if state == "off":
+        return Cache("off", reason, 0, 0, save=False, path="")
+    if timed_out:
+        # Its unpacking may still be writing there, so the job goes on in another folder, which isn't saved.
+        path, state, save = path.with_name(f"{path.name}-new"), "miss", False
+        reason = "the restore took too long and was given up"
+    earlier = read_cache_note(path)
+    if state == "miss" and not earlier and path.is_dir():
+        shutil.rmtree(path)
+    path.mkdir(parents=True, exist_ok=True)
+    save = save and state != "exact"
+    if not earlier:
+        note = {"key": key, "state": state, "saved": save and saves_itself}
+        write_atomic(_cache_note(path), json.dumps(note))
+    seconds = max(0, int(time.time()) - started) if started else 0
+    return Cache(state, reason, folder_size(path), seconds, save, str(path))
+
+
+def read_cache_note(path: Path) -> dict[str, Any]:
+    """What an earlier step of this job has noted of this cache; empty if there was none."""
+    try:
+        return json.loads(_cache_note(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+
+
+def _cache_note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

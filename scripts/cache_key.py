@@ -6,9 +6,9 @@
 """Plans a job's cache: its folder, its key, and whether this job may restore and save it.
 
 `plan` (the default) tells `path`, `key`, `restore-keys`, `restore`, `save`, `state` (`off`, or empty where the restore
-will tell), `reason`, `python`, `started` and `bytes`. `settle` takes what the restore found, makes the folder ready,
-tells `state`, `reason`, `bytes`, `seconds`, `save` and `path`, and exports the path as UV_CACHE_DIR, but to a program
-that asked for JSON.
+will tell), `reason`, `python`, `started` and `bytes`, and for a tool that goes on, `tool-python` and `uv-folder`.
+`settle` takes what the restore found, makes the folder ready, tells `state`, `reason`, `bytes`, `seconds`, `save` and
+`path`, and exports the path as UV_CACHE_DIR.
 
 The key is `<schema>-<os>-<osversion>-<arch>-<libc>-uv<X.Y.Z>-py<X.Y>-<profile>-<hash of the locks>`. uv's version is in
 it since uv changes its cache buckets even in patch releases; the operating system's version, since what was built
@@ -23,7 +23,6 @@ import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -45,10 +44,11 @@ from _common import (
     find_uv,
     folder_size,
     human_size,
+    read_cache_note,
     run_main,
     say,
     set_outputs,
-    write_atomic,
+    settle_cache,
 )
 
 if sys.version_info >= (3, 11):
@@ -233,19 +233,6 @@ def folder_of_caches() -> Path:
     return Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()).absolute() / "uv-actions"
 
 
-def marker_of(path: Path) -> Path:
-    """The file beside a cache that tells the job's later steps what is in it."""
-    return path.with_name(f"{path.name}.json")
-
-
-def read_marker(path: Path) -> dict[str, Any]:
-    """What an earlier step of this job has noted of this cache; empty if there was none."""
-    try:
-        return json.loads(marker_of(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-
-
 def plan(options: Namespace) -> int:
     """Finds key and policy, and gives them to the platform."""
     directory = options.working_directory
@@ -285,7 +272,7 @@ def plan(options: Namespace) -> int:
     # Fallback entries need the path that their job had, so it stands for the family and not for the key.
     path = ours / f"cache-{hashlib.sha256(family.encode()).hexdigest()[:12]}"
     on = policy.restore or policy.save
-    earlier = read_marker(path) if on else {}
+    earlier = read_cache_note(path) if on else {}
     if options.mode == "save":
         policy = at_the_end(policy, earlier, key)
     elif earlier:
@@ -306,6 +293,8 @@ def plan(options: Namespace) -> int:
             "python": python,
             "started": int(time.time()),
             "bytes": folder_size(path) if on else 0,
+            "tool-python": sys.executable,
+            "uv-folder": os.path.dirname(find_uv()),
         }
     )
     return 0
@@ -340,56 +329,33 @@ def explain(key: str, parts: Mapping[str, object], files: list[Path], policy: Po
 
 
 def settle(options: Namespace) -> int:
-    """Makes the restored folder ready and tells what is in it; what a cut restore left is removed."""
-    if options.state == "off":
-        tell(options, Settled("off", options.reason, 0, 0, save=False, path=""))
-        return 0
-    path, state, save, reason = options.path, options.state, options.save, options.reason
-    if options.timed_out:
-        # Its unpacking may still be writing there, so the job goes on in another folder, which isn't saved.
-        path, state, save = path.with_name(f"{path.name}-new"), "miss", False
-        reason = "the restore took too long and was given up"
-    earlier = read_marker(path)
-    if state == "miss" and not earlier and path.is_dir():
-        shutil.rmtree(path)
-    path.mkdir(parents=True, exist_ok=True)
-    save = save and state != "exact"
-    if not earlier:
-        write_atomic(
-            marker_of(path), json.dumps({"key": options.key, "state": state, "saved": save and not options.mode})
-        )
-    tell(options, Settled(state, reason, folder_size(path), seconds_since(options.started), save, str(path)))
+    """Makes the restored folder ready, exports it, and tells what is in it."""
+    cache = settle_cache(
+        state=options.state,
+        path=options.path,
+        key=options.key,
+        reason=options.reason,
+        save=options.save,
+        started=options.started,
+        timed_out=options.timed_out,
+        saves_itself=not options.mode,
+    )
+    if cache.path:
+        export({"UV_CACHE_DIR": cache.path})
+    set_outputs(
+        {
+            "state": cache.state,
+            "reason": cache.reason,
+            "bytes": cache.bytes,
+            "seconds": cache.seconds,
+            "save": cache.save,
+            "path": cache.path,
+        }
+    )
+    detail = f": {cache.reason}" if cache.reason else ""
+    size = "" if cache.state == "off" else f"; {human_size(cache.bytes)} in {cache.seconds} s"
+    add_summary(f"### uv: cache\n\n**{cache.state}**{detail}{size}\n")
     return 0
-
-
-@dataclass(frozen=True)
-class Settled:
-    """The cache as the job will use it; `bytes` and `seconds` are of what was restored."""
-
-    state: str
-    reason: str
-    bytes: int
-    seconds: int
-    save: bool
-    path: str
-
-
-def seconds_since(started: int) -> int:
-    """Seconds from a Unix time to now; 0 where it isn't known."""
-    return max(0, int(time.time()) - started) if started else 0
-
-
-def tell(options: Namespace, settled: Settled) -> None:
-    """Gives the result to the program that asked for JSON, else to the platform, its later steps, and people."""
-    if options.format == "json":
-        print(json.dumps(asdict(settled)))
-        return
-    if settled.path:
-        export({"UV_CACHE_DIR": settled.path})
-    set_outputs(asdict(settled))
-    detail = f": {settled.reason}" if settled.reason else ""
-    size = "" if settled.state == "off" else f"; {human_size(settled.bytes)} in {settled.seconds} s"
-    add_summary(f"### uv: cache\n\n**{settled.state}**{detail}{size}\n")
 
 
 def parse() -> Namespace:
@@ -429,9 +395,6 @@ def parse() -> Namespace:
     )
     settling.add_argument(
         "--started", type=int, default=0, metavar="SECONDS", help="when the plan was made, in Unix time"
-    )
-    settling.add_argument(
-        "--format", choices=["outputs", "json"], default="outputs", help="for the platform, or for a program"
     )
     settling.add_argument(
         "--timed-out", action=BooleanOptionalAction, default=False, help="whether the restore was given up"

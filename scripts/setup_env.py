@@ -26,10 +26,10 @@ import sys
 import tempfile
 import time
 from argparse import BooleanOptionalAction, Namespace
-from dataclasses import dataclass
 from pathlib import Path
 
 from _common import (
+    Cache,
     Exit,
     Failure,
     Items,
@@ -43,6 +43,7 @@ from _common import (
     run_main,
     say,
     set_outputs,
+    settle_cache,
 )
 
 # What uv says when it fails, what that means for the caller, and how to mend it. The first match counts.
@@ -103,42 +104,6 @@ CAUSES: tuple[tuple[str, Exit, str, str], ...] = (
         "run the job again; behind a firewall, set `mirror` to an index that this machine reaches",
     ),
 )
-
-
-@dataclass(frozen=True)
-class Cache:
-    """What `cache_key settle` tells."""
-
-    state: str
-    reason: str
-    bytes: int
-    seconds: int
-    save: bool
-    path: str
-
-
-def settle_cache(options: Namespace) -> Cache:
-    """Makes the restored cache ready, as `cache_key` does it for every component."""
-    result = subprocess.run(
-        [
-            sys.executable,
-            str(Path(__file__).with_name("cache_key.py")),
-            "settle",
-            f"--state={options.cache_state}",
-            f"--path={options.cache_path}",
-            f"--key={options.cache_key}",
-            f"--reason={options.cache_reason}",
-            f"--started={options.cache_started}",
-            "--save" if options.cache_save else "--no-save",
-            "--timed-out" if options.cache_timed_out else "--no-timed-out",
-            "--format=json",
-        ],
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    )
-    if result.returncode:
-        sys.exit(result.returncode)
-    return Cache(**json.loads(result.stdout))
 
 
 def selection(options: Namespace) -> list[str]:
@@ -373,7 +338,7 @@ def parse() -> Namespace:
         default="off",
         help="what the restore found (default: off)",
     )
-    add("--cache-path", default="", metavar="DIR", help="its folder")
+    add("--cache-path", type=Path, default=Path(), metavar="DIR", help="its folder")
     add("--cache-key", default="", help="its key")
     add("--cache-reason", default="", help="why it is off, or isn't saved")
     add("--cache-save", action=BooleanOptionalAction, default=False, help="whether this job saves it")
@@ -385,7 +350,16 @@ def parse() -> Namespace:
 def main() -> int:
     options = parse()
     directory = options.working_directory
-    cache = settle_cache(options)
+    cache = settle_cache(
+        state=options.cache_state,
+        path=options.cache_path,
+        key=options.cache_key,
+        reason=options.cache_reason,
+        save=options.cache_save,
+        started=options.cache_started,
+        timed_out=options.cache_timed_out,
+        saves_itself=True,
+    )
 
     exported: dict[str, str] = {}
     if cache.path:
@@ -397,6 +371,7 @@ def main() -> int:
     for variable in ("UV_LOCKED", "UV_FROZEN", "UV_NO_SYNC", "VIRTUAL_ENV"):
         environment.pop(variable, None)
     uv = Uv(directory, environment)
+    environment["PATH"] = os.pathsep.join([os.path.dirname(uv.path), environment.get("PATH", "")])
     uv_version = uv.ask("--version").split()[1]
 
     rows = {"uv": f"{uv_version} (`{uv.path}`)"}

@@ -33,7 +33,7 @@ ABSENT_CONTEXTS = re.compile(r"\b(secrets|vars|needs)\.")
 
 REFERENCE = re.compile(r"\bsteps\.([\w-]+)\.(?:outputs\.([\w-]+)|outcome|conclusion)\b")
 INPUT = re.compile(r"\binputs\.([\w-]+)")
-TOOL = re.compile(r"""/run"? +([a-z_]+)""")
+TOOL = re.compile(r"""/(?:run"? +|scripts/(?=\w+[.]py))([a-z_]+)""")
 WRITTEN = re.compile(r"""['"]([a-z][a-z0-9-]*)=""")
 OWN_VARIABLE = re.compile(r"\bUV_ACTIONS_[A-Z0-9_]+\b")
 

@@ -1,14 +1,17 @@
-"""Our own workflows' scripts, run as their jobs would run them; only `gh` is a stand-in that notes what it is told."""
+"""Our own workflows, run as far as this machine can; only `gh` is a stand-in that notes what it is told."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from engines.github import Github
 
 ROOT = Path(__file__).resolve().parent.parent
 GH = '#!/bin/sh\necho "$@" >> "$GH_LOG"\n[ "$1 $2" != "pr list" ] || echo "$GH_OPEN"\n'
@@ -148,3 +151,29 @@ def test_update_renews_an_open_proposal(update_job: Job) -> None:
     assert done.returncode == 0, done.stderr
     assert update_job.git("show", "origin/update-uv:scripts/uv_versions.tsv") == "newer"
     assert not [line for line in update_job.told_gh() if line.startswith("pr create")]
+
+
+def test_the_collection_passes_on_itself(
+    github: Github, pythons: Callable[[], dict[str, Path]], tmp_path: Path, commit_all: Callable[[Path], None]
+) -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    job = workflow["jobs"]["collection"]
+    versions = job["strategy"]["matrix"]["python"]
+    del job["name"], job["permissions"], job["timeout-minutes"]
+    copy = tmp_path / "collection"
+    names = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout.split("\0")  # fmt: skip
+    for name in filter(None, names):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    commit_all(copy)
+    found = pythons()
+    for version in versions:
+        # The systems are GitHub's to offer; here there is this one.
+        job.update({"runs-on": "ubuntu-latest", "strategy": {"matrix": {"python": [version]}}})
+        run = github.run(copy, workflow={"jobs": {"collection": job}}, path=[found[version].parent])
+        assert run.ok, run.log
+        assert run.outputs["test"]["failed"] == "0"

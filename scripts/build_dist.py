@@ -15,8 +15,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import difflib
+import gzip
 import hashlib
 import html
+import io
 import os
 import re
 import shutil
@@ -25,6 +27,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from argparse import BooleanOptionalAction
 from collections.abc import Generator, Mapping, Sequence
 from email.parser import HeaderParser
@@ -340,7 +343,51 @@ def build(
     if process.returncode != 0:
         phase = "wheel" if any(not path.name.endswith(".whl") for path in files) else "source distribution"
         raise explain(project, phase, lines)
+    epoch = environment.get("SOURCE_DATE_EPOCH")
+    for path in files:
+        check_archive(path, project)
+        if epoch and path.name.endswith(".tar.gz"):
+            fix_times(path, int(epoch))
     return [Distribution(path, path.stat().st_size, sha256(path), project) for path in files]
+
+
+def check_archive(path: Path, project: Project) -> None:
+    """Refuses what a build backend says it has built, but nobody could install: uv looks at its name alone."""
+    try:
+        content(path)
+        if path.suffix == ".whl":
+            metadata_of(path)
+    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error) as error:
+        raise Failure(
+            f"the build backend of `{project.name}` made {path.name}, which is no valid distribution: {error}",
+            "mend the build backend, or take another one in [build-system]",
+            Exit.FINDINGS,
+            title="build",
+        ) from None
+
+
+def fix_times(sdist: Path, epoch: int) -> None:
+    """Gives a source distribution that tells when and by whom it was built the commit's time and no owner.
+
+    Some build backends, setuptools among them, pack their files with the times, owners and rights of the checkout, and
+    the time of the build on top. What is not younger than the commit was made to be the same each time, and stays.
+    """
+    with tarfile.open(sdist) as archive:
+        members = archive.getmembers()
+        built_at = int.from_bytes(sdist.read_bytes()[4:8], "little")  # the header of gzip: RFC 1952, section 2.3
+        if max([built_at, *(member.mtime for member in members)]) <= epoch:
+            return
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as again:
+            for member in members:
+                member.mtime = epoch
+                member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+                member.uid = member.gid = 0
+                member.uname = member.gname = ""
+                # What they hold, times with fractions of a second among it, would win.
+                member.pax_headers = {}
+                again.addfile(member, archive.extractfile(member) if member.isreg() else None)
+    write_atomic(sdist, gzip.compress(packed.getvalue(), mtime=epoch))
 
 
 @contextlib.contextmanager
@@ -414,8 +461,10 @@ def place(built: Sequence[Distribution], dist: Path) -> list[Distribution]:
 def metadata_of(wheel: Path) -> str:
     """The text of a wheel's METADATA."""
     with zipfile.ZipFile(wheel) as archive:
-        name = next(name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name))
-        return archive.read(name).decode(errors="replace")
+        names = [name for name in archive.namelist() if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)]
+        if not names:
+            raise zipfile.BadZipFile("it has no METADATA")
+        return archive.read(names[0]).decode(errors="replace")
 
 
 def version_of(built: Sequence[Distribution]) -> str:

@@ -26,6 +26,7 @@ COMMIT_TIME = 1767323045
 BACKENDS = {
     "uv_build": 'requires = ["uv_build>=0.8,<1"]\nbuild-backend = "uv_build"',
     "hatchling": 'requires = ["hatchling"]\nbuild-backend = "hatchling.build"',
+    "setuptools": 'requires = ["setuptools>=77"]\nbuild-backend = "setuptools.build_meta"',
 }
 
 # A build backend of the project's own, with a statement that each phase begins with.
@@ -197,7 +198,7 @@ def test_the_summary_shows_trees_sizes_hashes_and_metadata(build: Callable[..., 
     assert "### Build: app 1.0" in result.summary
     for line in result.output_lines("sha256"):
         digest, name = line.split()
-        assert re.search(rf"\| {re.escape(name)} \| [\d.]+ k?B \| `{digest}` \|", result.summary)
+        assert re.search(rf"\| {re.escape(name)} \| [\d.]+ (?:bytes|KiB) \| `{digest}` \|", result.summary)
     assert "app/\n  __init__.py  26 bytes\n  deep/\n    er/\n      x.py  6 bytes<" in result.summary
     assert "Name: app\nVersion: 1.0\n" in result.summary
     assert "</pre><b>" not in result.summary
@@ -215,7 +216,8 @@ def test_the_wheel_is_made_from_the_sdist(build: Callable[..., Result], hatch_ap
     assert "app/left_out.py" not in names_in(hatch_app / "dist" / "app-1.0-py3-none-any.whl")
 
 
-@pytest.mark.parametrize("backend", ["uv_build", "hatchling"])
+# setuptools packs the times of the files and of the build.
+@pytest.mark.parametrize("backend", ["uv_build", "hatchling", "setuptools"])
 def test_the_same_commit_gives_the_same_bytes(
     build: Callable[..., Result], tmp_path: Path, commit_all: Callable[[Path], None], backend: str
 ) -> None:
@@ -236,6 +238,29 @@ def test_files_hold_the_time_of_the_commit(build: Callable[..., Result], hatch_a
 
     with tarfile.open(hatch_app / "dist" / "app-1.0.tar.gz") as archive:
         assert {member.mtime for member in archive} == {COMMIT_TIME}
+
+
+def test_only_times_and_owners_of_an_sdist_are_changed(
+    build: Callable[..., Result], tmp_path: Path, commit_all: Callable[[Path], None]
+) -> None:
+    app = make_package(tmp_path / "app", backend="setuptools")
+    long_name = f"src/app/{'long' * 30}_ünïcode.py"
+    write(app, {long_name: "x = 1\n", "src/app/tool.sh": "#!/bin/sh\n", "MANIFEST.in": "graft src\n"})
+    (app / "src" / "app" / "tool.sh").chmod(0o775)
+    (app / "README.md").chmod(0o600)
+    commit_all(app)
+
+    assert build(app).rc == 0
+
+    with tarfile.open(app / "dist" / "app-1.0.tar.gz") as archive:
+        members = {member.name.partition("/")[2]: member for member in archive}
+        assert {member.mtime for member in members.values()} == {COMMIT_TIME}
+        assert {(member.uid, member.gid, member.uname, member.gname) for member in members.values()} == {(0, 0, "", "")}
+        packed = archive.extractfile(members[long_name])
+        assert packed is not None
+        assert packed.read() == b"x = 1\n"
+        assert members["src/app/tool.sh"].mode == 0o755
+        assert members["README.md"].mode == 0o644
 
 
 def test_a_time_of_the_caller_wins(build: Callable[..., Result], hatch_app: Path) -> None:
@@ -461,6 +486,34 @@ def test_a_mirror_that_does_not_answer(build: Callable[..., Result], hatch_app: 
 
     assert result.rc == 5
     assert "set `mirror` to one that can" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wheel", "reason"),
+    [
+        (b"no archive", "not a zip file"),
+        (b"PK\5\6" + bytes(18), "no METADATA"),  # an archive of no files
+    ],
+)
+def test_a_wheel_that_nobody_could_install(
+    build: Callable[..., Result], tmp_path: Path, wheel: bytes, reason: str
+) -> None:
+    name = "app-1.0-py3-none-any.whl"
+    body = f"open(os.path.join(directory, {name!r}), 'wb').write({wheel!r}); return {name!r}"
+    files = {
+        "backend.py": OWN_BACKEND.format(sdist="pass", wheel=body),
+        "pyproject.toml": '[project]\nname = "app"\nversion = "1.0"\n'
+        '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+        "PKG-INFO": "Metadata-Version: 2.1\nName: app\nVersion: 1.0\n",
+    }
+
+    result = build(write(tmp_path / "app", files))
+
+    assert result.rc == 1
+    assert "made app-1.0-py3-none-any.whl, which is no valid distribution" in result.stderr
+    assert reason in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "app" / "dist").exists()
 
 
 @pytest.mark.parametrize(

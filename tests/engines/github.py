@@ -79,9 +79,9 @@ echo RUNNER_TEMP="$ENGINE_RUNNER_TEMP" >> "$GITHUB_ENV"
 echo RUNNER_TOOL_CACHE="$ENGINE_RUNNER_TOOL_CACHE" >> "$GITHUB_ENV"
 """
 _END = """\
-printf %s "$ENGINE_STEPS" > "$ENGINE_END.steps"
-cp -al "$GITHUB_WORKSPACE/." "$ENGINE_END.workspace"
-end=$ENGINE_END
+end=$ENGINE_END.$$
+printf %s "$ENGINE_STEPS" > "$end.steps"
+cp -al "$GITHUB_WORKSPACE/." "$end.workspace"
 unset ENGINE_STEPS ENGINE_END
 env -0 > "$end.env"
 """
@@ -284,7 +284,8 @@ def _complete(workflow: dict[str, Any], event: str, env: Mapping[str, str], end:
         last = {"id": "engine-end", "name": "engine: end", "if": "always()", "shell": "sh", "run": _END}
         last["env"] = {
             "ENGINE_STEPS": "${{ toJSON(steps) }}",
-            "ENGINE_END": f"{end}.{name}.${{{{ strategy.job-index }}}}",
+            # The number of the process is added, since act gives jobs of one matrix the same index at times.
+            "ENGINE_END": f"{end}.{name}",
         }
         job["steps"] = [start, *job["steps"], last]
     return document

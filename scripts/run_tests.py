@@ -16,6 +16,7 @@ Exit: 0 all passed · 1 a test failed, or the lock doesn't fit · 2 no test ran,
 
 from __future__ import annotations
 
+import configparser
 import dataclasses
 import itertools
 import json
@@ -62,9 +63,16 @@ PYTEST_ENDS = {
         "pytest broke with an internal error",
         "look at the INTERNALERROR lines in the log; often a plugin is at fault",
     ),
-    4: ("pytest refuses its arguments or its configuration", "mend `args`, or pytest's configuration, as the log says"),
+    4: (
+        "pytest refuses its arguments, its configuration or a conftest.py",
+        "mend `args`, pytest's configuration or the conftest.py, as the log says",
+    ),
     5: ("no test was collected", "check `args`, `working-directory` and pytest's `testpaths` and `python_files`"),
 }
+
+
+# Where pytest looks for its configuration in a folder, in its order.
+PYTEST_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,7 +189,8 @@ def plan_of(options: Namespace, directory: Path, own: Path) -> Plan:
     coverage = own / "coverage.xml" if options.coverage == "xml" else None
     if coverage:
         # A bare `--cov` would widen what the user's own `--cov=package` measures.
-        ours += [] if any(re.match(r"--cov(=|$)", word) for word in words) else ["--cov"]
+        given = [*words, *os.environ.get("PYTEST_ADDOPTS", "").split(), *configured_options(directory)]
+        ours += [] if any(re.match(r"--cov(=|$)", word) for word in given) else ["--cov"]
         ours.append(f"--cov-report=xml:{coverage}")
     return Plan([*words[:position], *ours, *words[position:]], is_pytest=True, junit=junit, coverage=coverage)
 
@@ -203,6 +212,38 @@ def pytest_position(words: Sequence[str]) -> int:
         return 1
     pairs = enumerate(itertools.pairwise(words), start=2)
     return next((position for position, pair in pairs if pair == ("-m", "pytest")), 0)
+
+
+def configured_options(directory: Path) -> list[str]:
+    """The `addopts` of pytest's configuration: of the nearest file that holds one, from the working directory upwards.
+
+    Source: https://docs.pytest.org/en/stable/reference/customize.html
+    """
+    for folder in (directory, *directory.parents):
+        for name in PYTEST_FILES:
+            settings = pytest_settings(folder / name)
+            if settings is not None:
+                options = settings.get("addopts", "")
+                return options.split() if isinstance(options, str) else [str(option) for option in options]
+    return []
+
+
+def pytest_settings(file: Path) -> Mapping[str, Any] | None:
+    """pytest's settings in a file; None if it holds none, or can't be read, of which pytest itself will tell."""
+    try:
+        text = file.read_text(encoding="utf-8")
+        if file.name == "pyproject.toml":
+            settings = tomllib.loads(text).get("tool", {}).get("pytest", {})
+            return settings.get("ini_options", settings) or None
+        if file.suffix == ".toml":
+            return tomllib.loads(text).get("pytest", {})
+        ini = configparser.ConfigParser(interpolation=None, strict=False)
+        ini.read_string(text)
+    except (OSError, ValueError, configparser.Error):
+        return None
+    section = "tool:pytest" if file.name == "setup.cfg" else "pytest"
+    # A `pytest.ini` counts even if it is empty.
+    return ini[section] if section in ini else {} if file.name.endswith("pytest.ini") else None
 
 
 def find_program(name: str, environment: Path, directory: Path) -> str:

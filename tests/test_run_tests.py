@@ -468,6 +468,38 @@ def test_coverage(sample: Path) -> None:
     assert not (sample / ".coverage").exists()
 
 
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "-ra --cov=sample"\n'),
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = ["--cov", "sample"]\n'),
+        ("pytest.ini", "[pytest]\naddopts = -ra\n  --cov=sample\n"),
+        ("setup.cfg", "[tool:pytest]\naddopts = --cov=sample --cov-report=term:skip-covered\n"),
+    ],
+)
+def test_coverage_of_what_pytest_is_configured_to_measure(sample: Path, file: str, text: str) -> None:
+    write_test(sample, "import sample\ndef test_a():\n    assert sample.double(2) == 4\n")
+    with (sample / file).open("a") as settings:
+        settings.write(f"\n{text}")
+
+    result = run(sample, "--groups=cov", "--coverage=xml")
+
+    assert result.code == 0, result.log
+    report = Path(result.outputs["coverage"]).read_text()
+    assert 'line-rate="1"' in report
+    assert "test_it.py" not in report
+
+
+def test_coverage_of_all_where_another_tool_is_configured_to_measure(sample: Path) -> None:
+    write_test(sample, "import sample\ndef test_a():\n    assert sample.double(2) == 4\n")
+    (sample / "tox.ini").write_text("[testenv]\ncommands = pytest --cov=sample\n")
+
+    result = run(sample, "--groups=cov", "--coverage=xml")
+
+    assert result.code == 0, result.log
+    assert "test_it.py" in Path(result.outputs["coverage"]).read_text()
+
+
 def test_coverage_without_pytest_cov(sample: Path) -> None:
     write_test(sample, "def test_a(): pass\n")
 

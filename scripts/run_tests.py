@@ -322,11 +322,17 @@ def resolved_environment(options: Namespace, directory: Path, environment: Path)
         ["venv", *([f"--python={options.python_version}"] if options.python_version else []), str(environment)],
         project,
         variables,
+        "install a Python that the project allows, or set `python-version` to one that is here",
     )
     variables.pop("UV_PYTHON", None)
     index = [f"--default-index={options.mirror}"] if options.mirror else []
     install = ["pip", "install", f"--python={environment}", f"--resolution={options.resolution}", *index]
-    run_uv([*install, *what_to_install(project, options.groups)], project, variables)
+    run_uv(
+        [*install, *what_to_install(project, options.groups)],
+        project,
+        variables,
+        "with the lowest versions, give the package that it names a higher lower bound",
+    )
     return environment
 
 
@@ -437,7 +443,7 @@ def programs(environment: Path) -> Path:
     return environment / ("Scripts" if os.name == "nt" else "bin")
 
 
-def run_uv(arguments: Sequence[str], directory: Path, variables: Mapping[str, str]) -> None:
+def run_uv(arguments: Sequence[str], directory: Path, variables: Mapping[str, str], mend: str) -> None:
     """Runs uv with its output in the log.
 
     Raises:
@@ -448,7 +454,7 @@ def run_uv(arguments: Sequence[str], directory: Path, variables: Mapping[str, st
     if result.returncode:
         raise Failure(
             f"`uv {' '.join(arguments[:2])}` failed with exit code {result.returncode}",
-            "see uv's text above; with the lowest versions, give the package that it names a higher lower bound",
+            f"see uv's text above; {mend}",
         )
 
 

@@ -453,6 +453,14 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+def test_a_python_that_is_not_here_is_not_blamed_on_packages(sample: Path) -> None:
+    result = run(sample, "--resolution=highest", "--python-version=3.99", UV_PYTHON_DOWNLOADS="never")
+
+    assert result.code == 2
+    assert "install a Python that the project allows, or set `python-version`" in result.log
+    assert "lower bound" not in result.log
+
+
 # --- Coverage, and what the tests get ---
 
 

@@ -491,6 +491,13 @@ class Uv:
             return 124, f"error: no answer in {LIMIT} seconds"
         return run.returncode, run.stderr
 
+    def fetch_python(self, request: str) -> None:
+        """Lets uv download an interpreter that fits, if the caller allows it: from where uv's defaults or the caller's
+        variables say, never from where settings of the checkout do."""
+        place = tempfile.mkdtemp(dir=self.scratch)
+        command = ["venv", "--no-project", "--no-config", "--clear", "--python", request, place]
+        self.run(self.scratch, command, self.environment(build=False))
+
     def find_python(self, request: str) -> str | None:
         """The absolute path of an interpreter of this machine, outside of any environment, that fits."""
         environment = self.environment(build=False)
@@ -584,7 +591,7 @@ class Checker:
         """Asks uv, first without network; what isn't fresh then is examined from the surest cause to the least sure."""
         own = [] if inputs.declares_default_index else [f"--index={each}" for each in inputs.registries]
         machine = own if self.mirror else None
-        python = sys.executable if inputs.suits_this_python else self.fitting_python(target, inputs.python_request)
+        python = sys.executable if inputs.suits_this_python else self.fitting_python(inputs.python_request)
         if python is None:
             return self.without_python(target, inputs)
         code, words = self.lock(target, ["--check"], python, offline=True, own_index=machine)
@@ -595,7 +602,7 @@ class Checker:
             return broken
         if code != 1 and python == sys.executable and inputs.python_request:
             # Perhaps because this tool's Python is one that the project excludes.
-            python = self.fitting_python(target, inputs.python_request)
+            python = self.fitting_python(inputs.python_request)
             if python is None:
                 return self.without_python(target, inputs)
             if self.lock(target, ["--check"], python, offline=True, own_index=machine)[0] == 0:
@@ -604,11 +611,11 @@ class Checker:
             return self.index_mismatch(target, inputs)
         return self.drifted(target, inputs, python)
 
-    def fitting_python(self, target: Target, request: str) -> str | None:
+    def fitting_python(self, request: str) -> str | None:
         """An interpreter of this machine that fits; uv downloads one first where there is none and that is allowed."""
         found = self.uv.find_python(request)
         if found is None:
-            self.lock(target, ["--check"], request)
+            self.uv.fetch_python(request)
             found = self.uv.find_python(request)
         return found
 

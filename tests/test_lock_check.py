@@ -528,6 +528,21 @@ def test_a_check_runs_nothing_of_the_checkout(checkout: Checkout) -> None:
     assert not (checkout.root / "own").exists()
 
 
+def test_no_python_comes_from_where_the_checkout_says(checkout: Checkout) -> None:
+    local = '[[package]]\nname = "app"\nversion = "1"\nsource = { virtual = "." }\n'
+    checkout.write("uv.lock", f'version = 1\nrevision = 3\nrequires-python = ">=3.99"\n\n{local}')
+    pythons = f"{checkout.index.url}pythons.json"
+    checkout.write(
+        "pyproject.toml",
+        '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.99"\n'
+        f'[tool.uv]\npython-downloads-json-url = "{pythons}"\n',
+    )
+    assert checkout.check(UV_PYTHON_DOWNLOADS="automatic").finding["rule"] == "no-python"
+    assert checkout.index.requests == []
+    checkout.check(UV_PYTHON_DOWNLOADS="automatic", UV_PYTHON_DOWNLOADS_JSON_URL=pythons)
+    assert checkout.index.requests[0].path == "/simple/pythons.json", "the caller's own does count"
+
+
 def test_what_is_planted_does_run_elsewhere(checkout: Checkout) -> None:
     """Without this, the others here could pass because nothing could run."""
     locked(checkout, "alpha")

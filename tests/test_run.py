@@ -236,6 +236,8 @@ HOSTILE = {
     "UV_CACHE_DIR": "/dev/null/cache",
     "UV_PROJECT_ENVIRONMENT": "/nowhere/venv",
     "UV_ENV_FILE": "/nowhere/.env",
+    "PYTHONHOME": "/nowhere",
+    "PYTHONSAFEPATH": "1",
     "VIRTUAL_ENV": "/nowhere/venv",
 }
 
@@ -299,6 +301,12 @@ def test_no_python_of_the_checkout_is_executed(machine: Machine) -> None:
     (machine.work / ".python-version").write_text("./.venv/bin/python\n")
     machine.got("nose")
     assert not trace.exists()
+
+
+def test_a_python_path_into_the_checkout_brings_no_module_of_it(machine: Machine) -> None:
+    machine.add_tool("nose")
+    (machine.work / "json.py").write_text("raise SystemExit('a module of the checkout has run')\n")
+    assert machine.got("nose", PYTHONPATH=".")["environment"]["PYTHONPATH"] == "."
 
 
 def test_nothing_is_written_beside_the_tool(smelling: Machine) -> None:
@@ -747,7 +755,7 @@ def test_without_a_tool_it_lists_them_by_symptom(machine: Machine, arguments: li
 def test_on_windows_programs_get_its_form_of_a_path(machine: Machine) -> None:
     machine.add_tool("nose")
     python = machine.folder / "python.exe"
-    python.write_text('#!/bin/sh\nprintf "%s\\n" "$1" "$UV_ACTIONS_BIN" "${PATH%%:*}"\n')
+    python.write_text('#!/bin/sh\nprintf "%s\\n" "$2" "$UV_ACTIONS_BIN" "${PATH%%:*}"\n')
     python.chmod(0o755)
     log = machine.folder / "log"
     machine.fake_uv(f"""echo "$UV_CACHE_DIR" "$@" >>'{log}'\n[ "$2" = sync ] || echo '{python}'\n""")

@@ -33,7 +33,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from _common import (
     Failure,
@@ -67,6 +66,10 @@ EVENTS_THAT_SAVE = ("push", "schedule", "workflow_dispatch", "repository_dispatc
 # What the key is made of where `key-files` names nothing: a lock, else what stands in for one.
 LOCK = "uv.lock"
 WITHOUT_LOCK = ("pyproject.toml", "requirements*.txt", "*.py.lock")
+KEY_FILES_MEND = "give patterns relative to `working-directory`, one a line, such as `uv.lock` or `**/*.py.lock`"
+
+# Variables that make uv look at another project, or at an active environment, which a sync doesn't.
+DROPPED_VARIABLES = ("CONDA_PREFIX", "UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING_DIRECTORY", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
@@ -149,11 +152,9 @@ def operating_system() -> str:
 
 def ask_uv(arguments: list[str], directory: Path) -> str:
     """uv's answer on stdout; empty if it has none."""
+    environment = {name: value for name, value in os.environ.items() if name not in DROPPED_VARIABLES}
     # An absent project environment: the question is what the sync will choose, not what an old `.venv` has.
-    environment = {
-        **os.environ,
-        "UV_PROJECT_ENVIRONMENT": os.path.join(tempfile.gettempdir(), "uv-actions-no-such-venv"),
-    }
+    environment["UV_PROJECT_ENVIRONMENT"] = os.path.join(tempfile.gettempdir(), "uv-actions-no-such-venv")
     result = subprocess.run(
         [find_uv(), *arguments], cwd=directory, env=environment, capture_output=True, encoding="utf-8", errors="replace"
     )
@@ -177,11 +178,14 @@ def ancestors(directory: Path) -> Iterator[Path]:
 def key_files(directory: Path, patterns: list[str]) -> list[Path]:
     """The files whose content the key stands for, sorted; without patterns the project's lock, or what stands in."""
     if patterns:
-        found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
+        try:
+            found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
+        except (ValueError, NotImplementedError) as error:
+            raise Failure(f"`key-files` can't be used: {error}", KEY_FILES_MEND) from None
         if not found:
             raise Failure(
                 f"`key-files` matches no file in {directory}: {', '.join(patterns)}",
-                "give patterns relative to `working-directory`, one a line, such as `uv.lock` or `**/*.py.lock`",
+                KEY_FILES_MEND,
             )
         return sorted(found)
     for folder in ancestors(directory):
@@ -208,9 +212,13 @@ def index_urls(directory: Path, mirror: str, environment: Mapping[str, str]) -> 
         urls += [re.sub(r"^[A-Za-z0-9._-]+=", "", item) for item in environment.get(variable, "").split()]
     for folder in ancestors(directory):
         for name in ("uv.toml", "pyproject.toml"):
-            settings = read_toml(folder / name)
-            settings = settings if name == "uv.toml" else settings.get("tool", {}).get("uv", {})
-            urls += [entry["url"] for entry in settings.get("index", []) if isinstance(entry, dict) and "url" in entry]
+            settings: Any = read_toml(folder / name)
+            for table in () if name == "uv.toml" else ("tool", "uv"):
+                settings = settings.get(table) if isinstance(settings, dict) else None
+            # Odd shapes are uv's to complain about.
+            entries = settings.get("index") if isinstance(settings, dict) else None
+            entries = entries if isinstance(entries, list) else []
+            urls += [str(entry["url"]) for entry in entries if isinstance(entry, dict) and "url" in entry]
     return sorted({without_credentials(url) for url in urls})
 
 
@@ -218,14 +226,13 @@ def read_toml(path: Path) -> dict[str, Any]:
     """The file's content; empty if it is absent or not TOML, which is the sync's to report."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
 def without_credentials(url: str) -> str:
     """The URL without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return re.sub(r"^(\w[\w+.-]*://)[^/?#]*@", r"\1", url)
 
 
 def folder_of_caches() -> Path:

@@ -55,6 +55,12 @@ CAUSES: tuple[tuple[str, Exit, str, str], ...] = (
         "run `uv lock` and commit `uv.lock`",
     ),
     (
+        r"No `pyproject\.toml` found",
+        Exit.USAGE,
+        "there is no `pyproject.toml` in `working-directory` or above it",
+        "check the project out before this step (actions/checkout), correct `working-directory`, or set `sync: false`",
+    ),
+    (
         r"Unable to find lockfile",
         Exit.USAGE,
         "the project has no `uv.lock`",
@@ -103,6 +109,22 @@ CAUSES: tuple[tuple[str, Exit, str, str], ...] = (
         "an index can't be reached",
         "run the job again; behind a firewall, set `mirror` to an index that this machine reaches",
     ),
+)
+
+# Variables of the job that uv doesn't get here. A locked sync is what we do, whatever the job says of locks; the inputs
+# say which project; an active environment, or the system's, is not the project's; and which packages need a hash is
+# the lock's to say.
+DROPPED_VARIABLES = (
+    "CONDA_PREFIX",
+    "UV_FROZEN",
+    "UV_LOCKED",
+    "UV_NO_SYNC",
+    "UV_PROJECT",
+    "UV_REQUIRE_HASHES",
+    "UV_SYSTEM_PYTHON",
+    "UV_WORKING_DIR",
+    "UV_WORKING_DIRECTORY",
+    "VIRTUAL_ENV",
 )
 
 
@@ -210,7 +232,9 @@ def sync_from_mirror(uv: Uv, options: Namespace) -> None:
     target = f"--python={venv}"
     uv.run("pip", "sync", target, "--require-hashes", "--allow-empty-requirements", "-", stdin=locked, more=index)
     if local:
-        uv.run("pip", "install", target, "--no-deps", "-r", "-", stdin=local, more=index)
+        # Local packages are exported by paths that begin at the lock.
+        beside_lock = Uv(lock_folder(uv), uv.environment)
+        beside_lock.run("pip", "install", target, "--no-deps", "-r", "-", stdin=local, more=index)
 
 
 def check_lock(uv: Uv, options: Namespace) -> None:
@@ -224,10 +248,12 @@ def check_lock(uv: Uv, options: Namespace) -> None:
     result = subprocess.run(
         [
             sys.executable,
+            "-E",
             str(Path(__file__).with_name("lock_check.py")),
             f"--working-directory={uv.directory}",
             f"--mirror={options.mirror}",
-            "--no-scripts",
+            # This project's lock alone: what another one of the repository lacks is `lock-check`'s to tell.
+            "--paths=pyproject.toml",
             "--format=json",
         ],
         env=environment,
@@ -263,8 +289,12 @@ def split_requirements(requirements: str) -> tuple[str, str]:
 def environment_folder(uv: Uv) -> Path:
     """Where uv keeps the project's environment."""
     configured = uv.environment.get("UV_PROJECT_ENVIRONMENT")
-    root = next((each for each in (uv.directory, *uv.directory.parents) if (each / "uv.lock").is_file()), uv.directory)
-    return (root / (configured or ".venv")).absolute()
+    return (lock_folder(uv) / (configured or ".venv")).absolute()
+
+
+def lock_folder(uv: Uv) -> Path:
+    """The folder of the project's lock, which a workspace has at its root alone."""
+    return next((each for each in (uv.directory, *uv.directory.parents) if (each / "uv.lock").is_file()), uv.directory)
 
 
 def check_python(uv: Uv, request: str, venv: Path) -> str:
@@ -273,16 +303,39 @@ def check_python(uv: Uv, request: str, venv: Path) -> str:
     Raises:
         Failure: it isn't the one that was asked for.
     """
-    config = (venv / "pyvenv.cfg").read_text(encoding="utf-8")
-    version = re.search(r"^version(?:_info)? *= *(\S+)", config, re.MULTILINE)
+    config = venv / "pyvenv.cfg"
+    if not config.is_file():
+        # UV_PROJECT_ENVIRONMENT is a Python's own installation (`/usr/local` of a container), and uv has checked it.
+        found = uv.ask("python", "find", "--show-version", str(venv))
+        if not found:
+            raise Failure(
+                f"uv has made no environment in {venv}, beside the project's lock",
+                "remove a `uv.lock` inside a member of a workspace (uv uses the one at the root alone), and from"
+                " `sync-args` what names another project or environment",
+            )
+        return found
+    version = re.search(r"^version(?:_info)? *= *(\S+)", config.read_text(encoding="utf-8"), re.MULTILINE)
     found = version.group(1) if version else "unknown"
-    chosen = uv.ask("python", "find", *([request] if request else []))
-    if request and not Path(chosen).absolute().is_relative_to(venv):
+    if request and not fits(uv, request, venv, found):
         raise Failure(
             f"the environment has Python {found}, though `python-version` is {request!r}",
             "remove what chooses another one: a `--python` in `sync-args`, or UV_PYTHON",
         )
     return found
+
+
+def fits(uv: Uv, request: str, venv: Path, version: str) -> bool:
+    """Whether the environment, of that version, has the Python that was asked for."""
+    if is_path(request, uv.directory):
+        return uv.ask("python", "find", "--show-version", request) == version
+    # uv prefers the project's environment, and so finds another Python only if this one isn't what was asked for.
+    chosen = uv.ask("python", "find", request)
+    return Path(chosen).parent.resolve().is_relative_to(venv.resolve())
+
+
+def is_path(request: str, directory: Path) -> bool:
+    """Whether a request for a Python names an interpreter or its folder, as the outputs of other actions do."""
+    return bool(request) and ("/" in request or os.sep in request or (directory / request).exists())
 
 
 def describe(cache: Cache) -> str:
@@ -367,8 +420,7 @@ def main() -> int:
     if options.python_version:
         exported["UV_PYTHON"] = options.python_version
     environment = {**os.environ, **exported}
-    # A locked sync is what we do, whatever the job says of locks; and an active environment is not the project's.
-    for variable in ("UV_LOCKED", "UV_FROZEN", "UV_NO_SYNC", "VIRTUAL_ENV"):
+    for variable in DROPPED_VARIABLES:
         environment.pop(variable, None)
     uv = Uv(directory, environment)
     environment["PATH"] = os.pathsep.join([os.path.dirname(uv.path), environment.get("PATH", "")])
@@ -384,6 +436,9 @@ def main() -> int:
         rows["environment"] = f"`{venv}`, made in {time.monotonic() - began:.1f} s"
         if environment.get("UV_PROJECT_ENVIRONMENT"):
             exported["UV_PROJECT_ENVIRONMENT"] = str(venv)
+        if is_path(options.python_version, directory):
+            # uv's `pip` commands would take a path for their target, and change that installation.
+            exported["UV_PYTHON"] = python
         if options.mirror:
             exported["UV_NO_SYNC"] = "1"
     else:

@@ -223,6 +223,61 @@ def test_wrong_input_is_an_annotation_that_names_it(
     assert "secret@" not in run.log
 
 
+def test_a_forgotten_checkout_is_named(github: Github, project: Project) -> None:
+    run = github.run(project("app"), [{"run": "find . -mindepth 1 -delete"}, setup()])
+    assert not run.ok
+    assert any("actions/checkout" in each for each in run.messages("error")), run.log
+
+
+def test_settings_of_the_job_do_not_lead_the_sync_elsewhere(
+    github: Github, project: Project, pythons: Callable[[], dict[str, Path]]
+) -> None:
+    found = pythons()
+    version = max(found)
+    env = {"UV_SYSTEM_PYTHON": "1", "UV_WORKING_DIR": "apps", "UV_PROJECT": "/nowhere", "UV_REQUIRE_HASHES": "1"}
+    run = github.run(
+        project("workspace"),
+        [setup(**{"working-directory": "apps/api", "python-version": version, "sync-args": "--all-packages"})],
+        path=[each.parent for each in found.values()],
+        env=env,
+    )
+    assert run.ok, run.log
+    assert run.outputs["setup"]["python-version"].startswith(version)
+    assert Path(run.outputs["setup"]["venv"]) == Path(run.env["GITHUB_WORKSPACE"]) / ".venv"
+
+
+def test_a_python_given_by_its_path_is_used_and_later_steps_get_its_version(
+    github: Github, project: Project, pythons: Callable[[], dict[str, Path]]
+) -> None:
+    version, python = max(pythons().items())
+    run = github.run(
+        project("app"),
+        [setup(**{"python-version": str(python)}), shell("uv run --locked python -V")],
+        path=[each.parent for each in pythons().values()],
+    )
+    assert run.ok, run.log
+    assert said(run).startswith(f"Python {version}")
+    assert run.env["UV_PYTHON"] == run.outputs["setup"]["python-version"]
+    assert run.env["UV_PYTHON"].startswith(version)
+
+
+def test_a_pythons_own_installation_can_be_the_environment(
+    github: Github, project: Project, tmp_path: Path, pythons: Callable[[], dict[str, Path]]
+) -> None:
+    version, python = max(pythons().items())
+    prefix = tmp_path / "usr-local"
+    installed = subprocess.run(
+        [python, "-c", "import sys; print(sys.base_prefix)"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    shutil.copytree(installed, prefix, symlinks=True, ignore=shutil.ignore_patterns("test", "__pycache__"))
+    run = github.run(
+        project("app"), [setup(**{"python-version": version})], env={"UV_PROJECT_ENVIRONMENT": str(prefix)}
+    )
+    assert run.ok, run.log
+    assert run.outputs["setup"]["venv"] == str(prefix)
+    assert run.outputs["setup"]["python-version"].startswith(version)
+
+
 def test_a_drifted_lock_fails_and_says_what_to_type(github: Github, project: Project) -> None:
     run = github.run(project("drifted"), [setup()])
     assert not run.ok
@@ -349,6 +404,27 @@ def test_a_mirror_does_not_excuse_a_drifted_lock(github: Github, project: Projec
     run = github.run(project("drifted"), [setup(mirror=index.url)])
     assert not run.ok
     assert any("uv lock" in each for each in run.messages("error")), run.log
+
+
+def test_a_mirror_serves_a_member_of_a_workspace_whatever_its_neighbours_lack(
+    github: Github, project: Project, index: Index, commit_all: Callable[[Path], None]
+) -> None:
+    workspace = project("workspace")
+    index.require_auth = False
+    (workspace / "neighbour").mkdir()
+    shutil.copy(workspace / "apps" / "worker" / "pyproject.toml", workspace / "neighbour")
+    (workspace / "neighbour" / "uv.lock").write_text("<<<<<<< ours\n")
+    commit_all(workspace)
+    fetch_wheels(workspace / "uv.lock", index)
+    backend = {"UV_OFFLINE": "0"}
+    run = github.run(
+        workspace,
+        [
+            setup(**{"working-directory": "apps/worker", "default-groups": "false"}, mirror=index.url),
+            shell("cd apps/worker && uv run python -c 'import acme_core, acme_worker'"),
+        ],
+    )
+    assert run.ok, run.log
 
 
 def fetch_wheels(lock: Path, index: Index) -> None:

@@ -172,6 +172,32 @@ def test_an_index_of_the_project_is_in_the_profile(checkout: Path) -> None:
     assert plan(checkout)["key"].rpartition("-")[0] != before["key"].rpartition("-")[0]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["tool = 1", "[tool]\nuv = 1", "[tool.uv]\nindex = 1", "[tool.uv]\nindex = [{ url = 1 }]", "x = " + "[" * 9999],
+    ids=lambda text: text[:40],
+)
+def test_odd_settings_are_uvs_to_complain_about(checkout: Path, text: str) -> None:
+    (checkout / "pyproject.toml").write_text(text)
+    assert plan(checkout)["key"]
+
+
+def test_an_index_that_is_no_url_is_uvs_to_complain_about(checkout: Path) -> None:
+    assert plan(checkout, UV_DEFAULT_INDEX="https://[x")["key"]
+
+
+def test_the_key_is_of_the_python_that_the_sync_takes(checkout: Path, tmp_path: Path) -> None:
+    active = tmp_path / "active"
+    (active / "bin").mkdir(parents=True)
+    (active / "pyvenv.cfg").write_text("version = 3.99.0\n")
+    python = active / "bin" / "python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    planned = plan(checkout)
+    for setting in ({"VIRTUAL_ENV": str(active)}, {"UV_WORKING_DIR": "elsewhere"}, {"UV_PROJECT": "elsewhere"}):
+        assert plan(checkout, **setting)["key"] == planned["key"], setting
+
+
 def test_two_projects_of_a_repository_have_entries_of_their_own(checkout: Path) -> None:
     for name in ("a", "b"):
         (checkout / name).mkdir()
@@ -209,6 +235,7 @@ def test_with_nothing_to_make_a_key_from_the_cache_is_off_and_says_so(tmp_path: 
     [
         (["--cache=yes"], "cache"),
         (["--key-files=*.nothing"], "key-files"),
+        (["--key-files=/etc/*"], "key-files"),
         (["--working-directory=nowhere"], "working-directory"),
         (["--mode="], "mode"),
         (["--groups"], "groups"),

@@ -416,7 +416,6 @@ def test_a_mirror_serves_a_member_of_a_workspace_whatever_its_neighbours_lack(
     (workspace / "neighbour" / "uv.lock").write_text("<<<<<<< ours\n")
     commit_all(workspace)
     fetch_wheels(workspace / "uv.lock", index)
-    backend = {"UV_OFFLINE": "0"}
     run = github.run(
         workspace,
         [

@@ -95,7 +95,8 @@ CAUSES = (
     (
         r"Failed to resolve requirements from",
         Exit.USAGE,
-        "correct `requires` in [build-system], or set `mirror` to an index that has those packages",
+        "correct `requires` in [build-system], or set `mirror` to an index that has those packages, or "
+        + "`sources: true` if [tool.uv.sources] says where they are",
     ),
 )
 

@@ -357,8 +357,8 @@ def what_to_install(project: Path, groups: Sequence[str]) -> list[str]:
     missing = set(groups)
     for folder in folders:
         document = read_project(project / folder)
-        known = document.get("dependency-groups", {})
-        wanted = [group for group in groups if group in known]
+        known = {normal(group) for group in document.get("dependency-groups", {})}
+        wanted = [group for group in groups if normal(group) in known]
         missing -= set(wanted)
         file = (folder / "pyproject.toml").as_posix()
         if "project" in document:
@@ -373,6 +373,11 @@ def what_to_install(project: Path, groups: Sequence[str]) -> list[str]:
     if not arguments:
         raise Failure(f"{project / 'pyproject.toml'} names nothing to install", "add a `[project]` table")
     return arguments
+
+
+def normal(name: str) -> str:
+    """A group's name as uv compares it: https://packaging.python.org/specifications/name-normalization/"""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def read_project(folder: Path) -> dict[str, Any]:

@@ -454,6 +454,7 @@ def test_build_requirements_come_from_sources_only_when_asked(build: Callable[..
     assert without.rc == 2
     assert "the source distribution of `app` couldn't be built" in without.stderr
     assert "uv-actions-test-no-such-package was not found" in without.stderr
+    assert "`sources: true` if [tool.uv.sources]" in without.stderr
 
     assert build(hatch_app, "--sources", env={"UV_NO_SOURCES": "1"}).rc == 0
 

@@ -291,6 +291,13 @@ def test_unknown_groups(sample: Path) -> None:
     assert "the dependency group `docs` is not in" in result.log
 
 
+@pytest.mark.parametrize("resolution", ["locked", "highest"])
+def test_a_group_has_one_name_however_it_is_written(sample: Path, resolution: str) -> None:
+    write_test(sample, "import idna\ndef test_a(): pass\n")
+    result = run(sample, f"--resolution={resolution}", "--groups=More")
+    assert result.code == 0, result.log
+
+
 # --- The command ---
 
 

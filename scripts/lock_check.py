@@ -1042,8 +1042,13 @@ class Unreadable(Exception):
 
 
 def shown(text: str) -> str:
-    """Text of the checkout in one line that any stream takes: file names may hold anything."""
-    return re.sub(r"[\x00-\x1f\x7f]", "?", text).encode("utf-8", "backslashreplace").decode()
+    """Text of the checkout in one line that any stream takes: file names may hold anything.
+
+    Also the old form of a command, `##[name]`, which GitHub's runner obeys anywhere in a line.
+    Source: actions/runner, src/Runner.Common/ActionCommand.cs, TryParse
+    """
+    line = re.sub(r"[\x00-\x1f\x7f]", "?", text).replace("##[", "## [")
+    return line.encode("utf-8", "backslashreplace").decode()
 
 
 def relative(path: Path, root: Path) -> str:

@@ -88,7 +88,19 @@ CAUSES: tuple[tuple[str, Exit, str, str], ...] = (
         r"401 Unauthorized|403 Forbidden|Missing credentials",
         Exit.UNAUTHORISED,
         "an index refuses the credentials, or misses them",
-        "set UV_INDEX_<NAME>_USERNAME and UV_INDEX_<NAME>_PASSWORD for the index that uv names above",
+        "set UV_INDEX_<NAME>_USERNAME and _PASSWORD for the index that uv names above; NAME is MIRROR for `mirror`",
+    ),
+    (
+        r"was not found in the package registry|404 Not Found",
+        Exit.NETWORK,
+        "an index or `mirror` doesn't have a package or file that uv names above",
+        "bring it there, or lock another version (`uv lock --upgrade-package NAME`)",
+    ),
+    (
+        r"[Cc]onnectivity is disabled|network was disabled",
+        Exit.NETWORK,
+        "uv's cache doesn't have all that is needed, and UV_OFFLINE forbids to download it",
+        "unset UV_OFFLINE for this step, or fill the cache before",
     ),
     (
         r"No interpreter found|No download found for request",

@@ -400,6 +400,19 @@ def test_a_mirror_gives_every_file_and_the_hashes_are_checked(
     assert run.steps["shell"] == "skipped"
 
 
+def test_a_mirror_without_a_package_is_said_to_lack_it(github: Github, project: Project, index: Index) -> None:
+    index.require_auth = False
+    run = github.run(project("app"), [setup(mirror=index.url, cache="false")])
+    assert not run.ok
+    assert any("doesn't have a package" in each for each in run.messages("error")), run.log
+
+
+def test_an_empty_cache_and_no_network_are_named(github: Github, project: Project) -> None:
+    run = github.run(project("app"), [setup(cache="false")], env={"UV_OFFLINE": "1"})
+    assert not run.ok
+    assert any("UV_OFFLINE" in each for each in run.messages("error")), run.log
+
+
 def test_a_mirror_does_not_excuse_a_drifted_lock(github: Github, project: Project, index: Index) -> None:
     run = github.run(project("drifted"), [setup(mirror=index.url)])
     assert not run.ok

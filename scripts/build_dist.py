@@ -95,8 +95,7 @@ CAUSES = (
     (
         r"Failed to resolve requirements from",
         Exit.USAGE,
-        "correct `requires` in [build-system], or set `mirror` to an index that has those packages, or "
-        + "`sources: true` if [tool.uv.sources] says where they are",
+        "correct [build-system], set `mirror` to an index with them, or `sources: true` if [tool.uv.sources] has them",
     ),
 )
 

@@ -155,6 +155,9 @@ def ask_uv(arguments: list[str], directory: Path) -> str:
     environment = {name: value for name, value in os.environ.items() if name not in DROPPED_VARIABLES}
     # An absent project environment: the question is what the sync will choose, not what an old `.venv` has.
     environment["UV_PROJECT_ENVIRONMENT"] = os.path.join(tempfile.gettempdir(), "uv-actions-no-such-venv")
+    # uv knows the machine's Pythons there already, from making this tool's environment.
+    if tools_cache := os.environ.get("UV_ACTIONS_TOOLS_CACHE"):
+        environment["UV_CACHE_DIR"] = tools_cache
     result = subprocess.run(
         [find_uv(), *arguments], cwd=directory, env=environment, capture_output=True, encoding="utf-8", errors="replace"
     )

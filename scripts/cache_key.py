@@ -259,6 +259,7 @@ def plan(options: Namespace) -> int:
     parts = {
         "project": os.path.relpath(directory, repository),
         "profile": options.profile,
+        "python": options.python_version,  # 3.13 and 3.13t differ in nothing else
         "groups": sorted(options.groups),
         "default groups": options.default_groups,
         "extras": sorted(options.extras),

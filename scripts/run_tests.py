@@ -295,6 +295,7 @@ def locked_environment(options: Namespace, directory: Path, own: Path) -> Path:
     result = subprocess.run(
         [
             sys.executable,
+            "-E",
             str(Path(__file__).with_name("setup_env.py")),
             f"--working-directory={directory}",
             *arguments,
@@ -524,6 +525,7 @@ def report(junit: Path, title: str, directory: Path, own: Path) -> Counts | None
     shown = subprocess.run(
         [
             sys.executable,
+            "-E",
             str(Path(__file__).with_name("ci_report.py")),
             f"--title={title}",
             f"--working-directory={directory}",

@@ -143,6 +143,7 @@ def test_line_ends_of_a_windows_checkout_do_not_change_the_key(checkout: Path) -
         ["--no-default-groups"],
         ["--sync-args=--all-packages"],
         ["--profile=lint"],
+        ["--python-version=>=3.10"],
         ["--mirror=https://pypi.acme.example/simple/"],
     ],
 )

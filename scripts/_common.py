@@ -13,6 +13,7 @@ import errno
 import json
 import os
 import secrets
+import shlex
 import shutil
 import sys
 import tempfile
@@ -75,14 +76,29 @@ def github_command(name: str, message: str, **properties: str | int | None) -> s
     return f"::{name}{' ' + ','.join(given) if given else ''}::{escape(message)}"
 
 
+# Set by `--quiet` and `--verbose`, which every tool has.
+_quiet = _verbose = False
+
+
 def say(text: str) -> None:
-    """Tells a person something: on stderr, since stdout is data."""
+    """Tells a person how it goes: on stderr, since stdout is data. Not with `--quiet`."""
+    if not _quiet:
+        _tell(text)
+
+
+def trace(command: Sequence[str | Path]) -> None:
+    """Tells with `--verbose` which command is run."""
+    if _verbose:
+        _tell(f"$ {shlex.join(map(str, command))}")
+
+
+def _tell(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def warn(message: str, title: str = "") -> None:
     """A warning on stderr; on GitHub as an annotation."""
-    say(github_command("warning", message, title=title) if on_github() else f"warning: {message}")
+    _tell(github_command("warning", message, title=title) if on_github() else f"warning: {message}")
 
 
 def tell_failure(failure: Failure) -> None:
@@ -91,9 +107,9 @@ def tell_failure(failure: Failure) -> None:
     if failure.mend:
         lines.append(f"To mend it: {failure.mend}")
     if on_github():
-        say(github_command("error", "\n".join(lines), title=failure.title or program()))
+        _tell(github_command("error", "\n".join(lines), title=failure.title or program()))
     else:
-        say("error: " + "\n  ".join(lines))
+        _tell("error: " + "\n  ".join(lines))
 
 
 def program() -> str:
@@ -110,7 +126,7 @@ def run_main(main: Callable[[], int]) -> NoReturn:
         tell_failure(failure)
         code = failure.code
     except KeyboardInterrupt:
-        say("interrupted")
+        _tell("interrupted")
         code = 130
     except BrokenPipeError:
         # The reader of stdout has gone; Python would complain once more while it closes stdout.
@@ -152,6 +168,8 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*arguments, **options)
         self.prefix = prefix or f"UV_ACTIONS_{program().upper()}"
+        self.add_argument("-q", "--quiet", action="store_true", help="say on stderr only what went wrong")
+        self.add_argument("-v", "--verbose", action="store_true", help="say on stderr which commands are run")
 
     def add_folder(self, help_: str = "the project's folder (default: .)") -> None:
         """Adds `--working-directory`, which becomes an absolute path."""
@@ -172,7 +190,10 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         for action in self._actions:
             self._take_from_environment(action)
-        return super().parse_known_args(args, namespace)
+        options, rest = super().parse_known_args(args, namespace)
+        global _quiet, _verbose
+        _quiet, _verbose = options.quiet, options.verbose
+        return options, rest
 
     def _take_from_environment(self, action: argparse.Action) -> None:
         text = os.environ.get(f"{self.prefix}_{action.dest.upper()}", "").strip()

@@ -46,6 +46,7 @@ from _common import (
     run_main,
     say,
     set_outputs,
+    trace,
     warn,
     write_atomic,
 )
@@ -324,6 +325,7 @@ def build(
     """Builds one package into an empty folder: the source distribution, then the wheel from it."""
     command = [find_uv(), "build", "--color", "never", "--out-dir", str(out), *([] if sources else ["--no-sources"])]
     lines = []
+    trace(command)
     with (
         group(f"Build {project.name}"),
         subprocess.Popen(

@@ -48,6 +48,7 @@ from _common import (
     say,
     set_outputs,
     settle_cache,
+    trace,
 )
 
 if sys.version_info >= (3, 11):
@@ -158,8 +159,10 @@ def ask_uv(arguments: list[str], directory: Path) -> str:
     # uv knows the machine's Pythons there already, from making this tool's environment.
     if tools_cache := os.environ.get("UV_ACTIONS_TOOLS_CACHE"):
         environment["UV_CACHE_DIR"] = tools_cache
+    command = [find_uv(), *arguments]
+    trace(command)
     result = subprocess.run(
-        [find_uv(), *arguments], cwd=directory, env=environment, capture_output=True, encoding="utf-8", errors="replace"
+        command, cwd=directory, env=environment, capture_output=True, encoding="utf-8", errors="replace"
     )
     return result.stdout.strip() if result.returncode == 0 else ""
 

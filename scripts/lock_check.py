@@ -46,6 +46,7 @@ from _common import (
     run_main,
     say,
     set_outputs,
+    trace,
 )
 
 if sys.version_info >= (3, 11):
@@ -268,6 +269,7 @@ def list_by_git(root: Path) -> list[str] | None:
     command = [git, "-c", "core.fsmonitor=false", "-c", "core.hooksPath=", "ls-files", "-z", "--cached", "--others"]
     command += ["--exclude-standard", "--", "*.lock", "*pyproject.toml"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    trace(command)
     run = subprocess.run(command, cwd=root, env=environment, capture_output=True, check=False)
     if run.returncode != 0:
         return None
@@ -474,6 +476,7 @@ class Uv:
 
     def run(self, folder: Path, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
         """Exit code and stderr of uv; 124 if it didn't end in time."""
+        trace([self.path, *arguments])
         try:
             run = subprocess.run(
                 [self.path, *arguments],
@@ -502,6 +505,7 @@ class Uv:
         """The absolute path of an interpreter of this machine, outside of any environment, that fits."""
         environment = self.environment(build=False)
         command = [self.path, "python", "find", "--no-project", "--no-config", "--system", "--offline", request]
+        trace(command)
         run = subprocess.run(
             command, cwd=self.scratch, env=environment, capture_output=True, text=True, encoding="utf-8", check=False
         )

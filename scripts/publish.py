@@ -51,6 +51,7 @@ from _common import (
     run_main,
     say,
     set_outputs,
+    trace,
     warn,
 )
 
@@ -675,6 +676,7 @@ def upload(plan: Plan, dry_run: bool) -> str:
     command += ["--publish-url", plan.target.publish_url] if plan.target.publish_url else []
     # uv takes its arguments for patterns.
     command += ["--", *(glob.escape(str(path)) for path in (*(file.path for file in plan.upload), *attestations))]
+    trace(command)
     with subprocess.Popen(
         command,
         env=environment_for_uv(plan, os.environ),

@@ -44,6 +44,7 @@ from _common import (
     say,
     set_outputs,
     settle_cache,
+    trace,
 )
 
 # What uv says when it fails, what that means for the caller, and how to mend it. The first match counts.
@@ -203,6 +204,7 @@ class Uv:
             raise failure_of(" ".join(arguments[:2]), process.returncode, "".join(seen))
 
     def _read(self, arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+        trace([self.path, *arguments])
         return subprocess.run(
             [self.path, *arguments],
             cwd=self.directory,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -335,3 +336,20 @@ def test_explain_tells_a_person_what_the_key_is_made_of(checkout: Path) -> None:
     )
     for part in ("docs", "uv.lock", "policy"):
         assert part in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--verbose"], 0, r"^\$ \S*uv --version$"),
+        (["--explain"], 0, r"^policy"),
+        (["--explain", "--quiet"], 0, r"\A\Z"),
+        (["--quiet", "--cache=maybe"], 2, r"\Aerror: "),
+    ],
+)
+def test_stderr_says_as_much_as_is_asked_for(checkout: Path, arguments: list[str], code: int, said: str) -> None:
+    result = subprocess.run(
+        [sys.executable, TOOL, "plan", *arguments], cwd=checkout, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == code
+    assert re.search(said, result.stderr, re.MULTILINE), result.stderr

@@ -35,6 +35,6 @@ def actionlint() -> Path:
         go = Path(sysconfig.get_path("scripts"), "go")
         subprocess.run([go, "install", module], env=environment, check=True)
         program.parent.mkdir(exist_ok=True)
-        # Whole or not at all: another session may build it at the same time.
+        # Whole or not at all: another run may build it at the same time.
         shutil.move(Path(folder, "bin", name), program)
     return program

@@ -1,4 +1,4 @@
-"""The folder for what is slow to get, kept between sessions and keyed by version inside."""
+"""The folder for what is slow to get, kept between runs and keyed by version inside."""
 
 from __future__ import annotations
 

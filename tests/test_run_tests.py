@@ -278,7 +278,9 @@ def test_the_wanted_python_is_used_for_another_resolution(sample: Path) -> None:
     write_test(sample, TELLING)
     here = ".".join(str(part) for part in sys.version_info[:3])
 
-    result = run(sample, "--resolution=highest", f"--python-version={here}")
+    # pyenv's shims refuse to start anything beside that `.python-version`.
+    path = os.pathsep.join([os.path.dirname(os.path.realpath(sys.executable)), os.environ["PATH"]])
+    result = run(sample, "--resolution=highest", f"--python-version={here}", PATH=path)
 
     assert result.code == 0, result.log
     assert f"(highest, Python {here})" in result.log

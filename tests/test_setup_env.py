@@ -1,0 +1,96 @@
+"""How `setup_env` ends when an index fails, with uv's own words for it: the exit code, and what it says to do."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from distributions import wheel
+from services.index import PASSWORD, USERNAME, Fault, Index
+
+TOOL = Path(__file__).resolve().parents[1] / "scripts" / "setup_env.py"
+LOGIN = {"UV_INDEX_ACME_USERNAME": USERNAME, "UV_INDEX_ACME_PASSWORD": PASSWORD}
+
+
+@pytest.fixture
+def project(index: Index, tmp_path: Path) -> Path:
+    """A project with one dependency, locked from the index."""
+    index.add(wheel(tmp_path / "built", "dep", "1.0"))
+    folder = tmp_path / "a project"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text(
+        '[project]\nname = "x"\nversion = "1"\nrequires-python = ">=3.10"\ndependencies = ["dep"]\n'
+        f'[[tool.uv.index]]\nname = "acme"\nurl = "{index.url}"\ndefault = true\n'
+    )
+    subprocess.run(["uv", "lock", "--quiet"], cwd=folder, env={**os.environ, **LOGIN}, check=True)
+    return folder
+
+
+def setup_env(project: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    own = {"UV_CACHE_DIR": str(project.parent / "cache"), "UV_HTTP_RETRIES": "0", "UV_HTTP_TIMEOUT": "5"}
+    return subprocess.run(
+        [sys.executable, TOOL, *arguments],
+        cwd=project,
+        env={**os.environ, **own, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_environment_has_what_the_lock_says(project: Path) -> None:
+    result = setup_env(project, **LOGIN)
+    assert result.returncode == 0, result.stderr
+    outputs = dict(line.split("=", 1) for line in result.stdout.splitlines())
+    assert Path(outputs["venv"]) == project / ".venv"
+    assert list((project / ".venv").rglob("dep-1.0.dist-info"))
+    assert PASSWORD not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "mend"),
+    [
+        (401, 4, "UV_INDEX_<NAME>_USERNAME"),
+        (403, 4, "UV_INDEX_<NAME>_USERNAME"),
+        (404, 5, "bring it there"),
+        ("wrong-hash", 3, "before you lock anew"),
+        ("hang", 5, "run the job again"),
+    ],
+)
+def test_a_fault_of_the_index(project: Path, index: Index, fault: Fault, code: int, mend: str) -> None:
+    index.fail("/packages/*", fault)
+    result = setup_env(project, **LOGIN)
+    assert result.returncode == code, result.stderr
+    assert mend in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_missing_password_is_not_a_drift(project: Path) -> None:
+    result = setup_env(project)
+    assert result.returncode == 4, result.stderr
+    assert "UV_INDEX_<NAME>_USERNAME and _PASSWORD" in result.stderr
+
+
+def test_a_drift_is_a_finding(project: Path) -> None:
+    file = project / "pyproject.toml"
+    file.write_text(file.read_text().replace('["dep"]', '["dep>=1"]'))
+    result = setup_env(project, **LOGIN)
+    assert result.returncode == 1, result.stderr
+    assert "run `uv lock` and commit `uv.lock`" in result.stderr
+
+
+def test_a_project_without_lock_says_how_to_make_one(project: Path) -> None:
+    (project / "uv.lock").unlink()
+    result = setup_env(project, **LOGIN)
+    assert result.returncode == 2, result.stderr
+    assert "uv lock" in result.stderr
+
+
+def test_without_sync_nothing_is_made(project: Path) -> None:
+    result = setup_env(project, "--no-sync", "--python-version", f"{sys.version_info.major}.{sys.version_info.minor}")
+    assert result.returncode == 0, result.stderr
+    assert not (project / ".venv").exists()
+    assert f"UV_PYTHON={sys.version_info.major}.{sys.version_info.minor}\n" in result.stdout

@@ -14,7 +14,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def main() -> int:
         if not options.check:
             write_atomic(path, new)
     if stale and options.check:
-        say(f"To mend it: {Path(sys.argv[0]).name}")
+        say("To mend it: sh scripts/run update_reference, and commit what it writes")
         return Exit.FINDINGS
     return Exit.OK
 

@@ -15,6 +15,7 @@ import os
 import secrets
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +26,9 @@ from urllib.parse import quote, urlsplit
 
 # Written by `release_tree` when it makes a release.
 VERSION = "0.0.0"
+
+# How long Buildkite's agent may try to reach its API: what it shows and hides is never worth more.
+AGENT_SECONDS = 60
 
 
 class Exit(enum.IntEnum):
@@ -54,9 +58,27 @@ class Failure(Exception):
 # Talking to people
 
 
+CI_PLATFORMS = ("github", "gitlab", "jenkins", "buildkite")
+
+
+def platform() -> str:
+    """The CI platform that runs this process: one of `CI_PLATFORMS`, or empty for a person at a terminal.
+
+    Our wrappers say it themselves in UV_ACTIONS_PLATFORM, since a platform's own mark may be missing or false: a
+    container that gets few variables, a local runner of pipelines, a job that starts another platform's tool.
+    """
+    told = os.environ.get("UV_ACTIONS_PLATFORM", "")
+    if told:
+        return told if told in CI_PLATFORMS else ""
+    for name, variable in (("github", "GITHUB_ACTIONS"), ("gitlab", "GITLAB_CI"), ("buildkite", "BUILDKITE")):
+        if os.environ.get(variable) == "true":
+            return name
+    return "jenkins" if os.environ.get("JENKINS_URL") else ""
+
+
 def on_github() -> bool:
     """Whether this process is a step of GitHub Actions."""
-    return os.environ.get("GITHUB_ACTIONS") == "true"
+    return platform() == "github"
 
 
 def github_command(name: str, message: str, **properties: str | int | None) -> str:
@@ -188,6 +210,12 @@ class Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        told = os.environ.get("UV_ACTIONS_PLATFORM", "")
+        if told and told not in CI_PLATFORMS:
+            raise Failure(
+                f"UV_ACTIONS_PLATFORM is {told!r}, which is not one of: {', '.join(CI_PLATFORMS)}",
+                "unset UV_ACTIONS_PLATFORM: our components set it themselves",
+            )
         for action in self._actions:
             self._take_from_environment(action)
         options, rest = super().parse_known_args(args, namespace)
@@ -281,9 +309,11 @@ def as_lines(text: str) -> list[str]:
 
 def mask(secret: str) -> None:
     """Tells the platform to hide a secret in the log, before anything can print it; where it can't, does nothing."""
-    if on_github():
-        for line in filter(None, (part.strip() for part in secret.splitlines())):
+    for line in filter(None, (part.strip() for part in secret.splitlines())):
+        if on_github():
             print(github_command("add-mask", line), flush=True)
+        elif platform() == "buildkite":
+            _ask_buildkite_agent(["redactor", "add"], line)
 
 
 def redact(text: str, secrets_: Iterable[str]) -> str:
@@ -295,6 +325,12 @@ def redact(text: str, secrets_: Iterable[str]) -> str:
 
 # ---------------------------------------------------------------------------------------------------------------------
 # Files
+
+
+def job_temp() -> Path:
+    """The job's own temporary folder: GitHub's, else the one that our wrapper made, else the system's."""
+    given = os.environ.get("RUNNER_TEMP") or os.environ.get("UV_ACTIONS_TEMP") or tempfile.gettempdir()
+    return Path(given).absolute()
 
 
 def write_atomic(path: Path, data: str | bytes, mode: int = 0o644) -> None:
@@ -398,31 +434,82 @@ def _cache_note(path: Path) -> Path:
 # What a component gives to its platform
 
 
+# GitHub has a file for each kind of thing that a step leaves to later ones. Elsewhere our wrapper names the files:
+#   UV_ACTIONS_OUTPUT   the outputs: one JSON object of strings if its name ends in `.json`, else lines of sh that set
+#                       `uv_out_<name, - as _>`
+#   UV_ACTIONS_EXPORTS  variables and PATH for what runs later, as lines of sh
+#   UV_ACTIONS_SUMMARY  the summary, as Markdown
+# Lines of sh are made to be sourced. A person at a terminal has none of the files, and reads stdout.
+
+
 def set_outputs(values: Mapping[str, object]) -> None:
-    """Sets outputs of the component; outside GitHub they are printed to stdout, `name=value` a line."""
-    _append_pairs("GITHUB_OUTPUT", values)
+    """Sets outputs of the component; where nobody takes them they are printed to stdout, `name=value` a line."""
+    texts = {name: _as_text(value) for name, value in values.items()}
+    file = os.environ.get("UV_ACTIONS_OUTPUT", "")
+    if on_github() or not file:
+        _append_pairs("GITHUB_OUTPUT", texts)
+    elif file.endswith(".json"):
+        _merge_json(Path(file), texts)
+    else:
+        lines = [f"uv_out_{name.replace('-', '_')}={_sh_quoted(text)}\n" for name, text in texts.items()]
+        _append_to(file, "".join(lines))
+
+
+def outputs_have_a_file() -> bool:
+    """Whether outputs go to a file: a tool whose stdout is data sets none elsewhere."""
+    return bool(os.environ.get("GITHUB_OUTPUT" if on_github() else "UV_ACTIONS_OUTPUT"))
 
 
 def export(values: Mapping[str, object]) -> None:
     """Sets variables for the later steps of the job."""
-    _append_pairs("GITHUB_ENV", values)
+    texts = {name: _as_text(value) for name, value in values.items()}
+    file = os.environ.get("UV_ACTIONS_EXPORTS", "")
+    if on_github() or not file:
+        _append_pairs("GITHUB_ENV", texts)
+    else:
+        _append_to(file, "".join(f"export {name}={_sh_quoted(text)}\n" for name, text in texts.items()))
 
 
 def add_path(folder: Path) -> None:
     """Puts a folder first on the PATH of the later steps of the job."""
-    _append("GITHUB_PATH", f"{folder}\n")
+    file = os.environ.get("UV_ACTIONS_EXPORTS", "")
+    if on_github() or not file:
+        _append("GITHUB_PATH", f"{folder}\n")
+        return
+    quoted = _sh_quoted(str(folder))
+    if sys.platform == "win32":
+        # The shell's PATH takes its own form alone: the colon of `C:` would end the entry.
+        quoted = f'"$(cygpath -u {quoted})"'
+    _append_to(file, f'PATH={quoted}:"$PATH"; export PATH\n')
 
 
 def add_summary(markdown: str) -> None:
     """Adds a piece of Markdown to the page that the platform shows for the job; without one, to stderr."""
-    if not _append("GITHUB_STEP_SUMMARY", markdown.rstrip("\n") + "\n"):
+    text = markdown.rstrip("\n") + "\n"
+    file = os.environ.get("UV_ACTIONS_SUMMARY", "")
+    if on_github():
+        shown = _append("GITHUB_STEP_SUMMARY", text)
+    elif file:
+        shown = True
+        _append_to(file, text)
+    else:
+        context = f"uv-actions-{os.environ.get('BUILDKITE_JOB_ID', '')}"
+        shown = platform() == "buildkite" and _ask_buildkite_agent(
+            # Appended text needs an empty line before it, or the page takes it for the end of the last table.
+            ["annotate", "--append", "--context", context, "--style", "info"],
+            f"\n{text}",
+        )
+    if not shown:
         say(markdown)
 
 
-def _append_pairs(variable: str, values: Mapping[str, object]) -> None:
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+
+
+def _append_pairs(variable: str, texts: Mapping[str, str]) -> None:
     lines = []
-    for name, value in values.items():
-        text = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+    for name, text in texts.items():
         # A delimiter that nobody can guess: text with line ends can't set another name.
         delimiter = f"uv-actions-{secrets.token_hex(8)}"
         lines.append(f"{name}<<{delimiter}\n{text}\n{delimiter}\n" if on_github() else f"{name}={text}\n")
@@ -432,11 +519,54 @@ def _append_pairs(variable: str, values: Mapping[str, object]) -> None:
 
 def _append(variable: str, text: str) -> bool:
     path = os.environ.get(variable) if on_github() else None
-    if not path:
-        return False
-    with open(path, "a", encoding="utf-8", newline="\n") as file:
+    if path:
+        _append_to(path, text)
+    return bool(path)
+
+
+def _append_to(path: str, text: str) -> None:
+    # File names that are no UTF-8 keep their bytes.
+    with open(path, "a", encoding="utf-8", errors="surrogateescape", newline="\n") as file:
         file.write(text)
-    return True
+
+
+def _merge_json(path: Path, texts: Mapping[str, str]) -> None:
+    """Adds strings to the object in a file, which may be absent or empty. ASCII alone: no reader gets it wrong."""
+    try:
+        before = path.read_text(encoding="utf-8").strip() if path.exists() else ""
+        values = json.loads(before or "{}")
+    except ValueError:
+        values = None
+    if not isinstance(values, dict):
+        raise Failure(f"UV_ACTIONS_OUTPUT names {path}, which holds no JSON object", "name a new file")
+    write_atomic(path, json.dumps({**values, **texts}, indent=2) + "\n")
+
+
+def _sh_quoted(text: str) -> str:
+    """The text as one word of sh in which nothing is expanded."""
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _ask_buildkite_agent(arguments: list[str], text: str) -> bool:
+    """Gives the text to the agent on stdin; false where it can't be asked or refuses, which fails no job."""
+    agent = shutil.which("buildkite-agent")
+    if not agent:
+        return False
+    trace([agent, *arguments])
+    try:
+        result = subprocess.run(
+            [agent, *arguments],
+            input=text,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="surrogateescape",
+            timeout=AGENT_SECONDS,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return result.returncode == 0
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
+import platform as machine_platform
 import re
 import subprocess
 import sys
@@ -43,6 +43,7 @@ from _common import (
     find_uv,
     folder_size,
     human_size,
+    job_temp,
     read_cache_note,
     run_main,
     say,
@@ -137,13 +138,15 @@ def situation_on_github(environment: Mapping[str, str]) -> Situation:
 
 def operating_system() -> str:
     """`linux-ubuntu24.04-x86_64-gnu`: what a built wheel depends on."""
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
+        machine_platform.machine().lower(), machine_platform.machine().lower()
+    )
     if sys.platform == "win32":
-        return f"windows-{platform.version()}-{machine}-msvc"
+        return f"windows-{machine_platform.version()}-{machine}-msvc"
     if sys.platform == "darwin":
-        return f"macos-{platform.mac_ver()[0].split('.')[0]}-{machine}-system"
+        return f"macos-{machine_platform.mac_ver()[0].split('.')[0]}-{machine}-system"
     try:
-        release = platform.freedesktop_os_release()
+        release = machine_platform.freedesktop_os_release()
         version = release.get("ID", "linux") + release.get("VERSION_ID", "")
     except OSError:
         version = "unknown"
@@ -243,7 +246,7 @@ def without_credentials(url: str) -> str:
 
 def folder_of_caches() -> Path:
     """Where our caches lie: in the job's temporary folder, whose path is the same in each run of a hosted runner."""
-    return Path(os.environ.get("RUNNER_TEMP") or tempfile.gettempdir()).absolute() / "uv-actions"
+    return job_temp() / "uv-actions"
 
 
 def plan(options: Namespace) -> int:

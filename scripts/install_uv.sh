@@ -35,7 +35,8 @@ Every option can also be given by the variable beside it; an empty one counts as
   --tool-dir DIR          UV_ACTIONS_TOOL_DIR          folder of the installed versions; default: uv-actions/uv in
                           RUNNER_TOOL_CACHE or in the user's cache folder
   --fresh                 UV_ACTIONS_UV_FRESH=true     take nothing that is installed already: a new install in a new
-                          folder, in --tool-dir or else in RUNNER_TEMP, TMPDIR or /tmp
+                          folder, in --tool-dir or else in RUNNER_TEMP,
+                          UV_ACTIONS_TEMP, TMPDIR or /tmp
   --project DIR           UV_ACTIONS_UV_PROJECT        where to look for required-version, and upwards; default: .
   --print-path            only print where that uv is; fails if it isn't installed
   --help
@@ -512,7 +513,7 @@ choose_tool_dir() {
     if [ -n "$tool_dir" ]; then
         :
     elif [ "$fresh" = true ]; then
-        tool_dir=${RUNNER_TEMP:-${TMPDIR:-/tmp}}
+        tool_dir=${RUNNER_TEMP:-${UV_ACTIONS_TEMP:-${TMPDIR:-/tmp}}}
     elif [ -n "${RUNNER_TOOL_CACHE-}" ]; then
         tool_dir=$RUNNER_TOOL_CACHE/uv-actions/uv
     elif [ -n "${XDG_CACHE_HOME-}" ]; then

@@ -43,6 +43,7 @@ from _common import (
     exit_for,
     find_uv,
     on_github,
+    outputs_have_a_file,
     run_main,
     say,
     set_outputs,
@@ -942,11 +943,10 @@ def tell(results: Sequence[Result], options: argparse.Namespace) -> int:
         print(text)
     if options.format != "text":
         say(text)
-    if on_github():
-        if os.environ.get("GITHUB_OUTPUT"):
-            set_outputs({"state": state, "findings": len(findings)})
-        if os.environ.get("GITHUB_STEP_SUMMARY"):
-            add_summary(as_table(results))
+    if outputs_have_a_file():
+        set_outputs({"state": state, "findings": len(findings)})
+    if on_github() and os.environ.get("GITHUB_STEP_SUMMARY"):
+        add_summary(as_table(results))
     return code
 
 

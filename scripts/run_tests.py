@@ -33,7 +33,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from _common import Exit, Failure, Items, Parser, find_uv, run_main, say, set_outputs, warn
+from _common import Exit, Failure, Items, Parser, find_uv, job_temp, run_main, say, set_outputs, warn
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -53,7 +53,18 @@ OWN_CHOICE = (
 )
 
 # Where a component leaves what later steps get.
-TOLD_TO_LATER_STEPS = ("GITHUB_ENV", "GITHUB_PATH", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")
+TOLD_TO_LATER_STEPS = (
+    "GITHUB_ENV",
+    "GITHUB_PATH",
+    "GITHUB_OUTPUT",
+    "GITHUB_STEP_SUMMARY",
+    "UV_ACTIONS_EXPORTS",
+    "UV_ACTIONS_OUTPUT",
+    "UV_ACTIONS_SUMMARY",
+)
+
+# What a wrapper of ours says of the job, and not of this component.
+TOLD_BY_THE_WRAPPER = ("UV_ACTIONS_PLATFORM", "UV_ACTIONS_SUMMARY", "UV_ACTIONS_TEMP")
 
 # pytest's exit codes beside 0 (passed) and 1 (failed): what they mean, and what to do.
 # Source: https://docs.pytest.org/en/stable/reference/exit-codes.html
@@ -158,7 +169,7 @@ def parse() -> Namespace:
 
 def own_folder() -> Path:
     """A new folder for this run's reports and environment: parallel jobs in one workspace must not share them."""
-    return Path(tempfile.mkdtemp(prefix="uv-actions-test-", dir=os.environ.get("RUNNER_TEMP") or None)).resolve()
+    return Path(tempfile.mkdtemp(prefix="uv-actions-test-", dir=job_temp())).resolve()
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -466,7 +477,11 @@ def run_uv(arguments: Sequence[str], directory: Path, variables: Mapping[str, st
 
 def without_inputs() -> dict[str, str]:
     """The caller's environment without the inputs of this component: the tests have no business with them."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("UV_ACTIONS_")}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("UV_ACTIONS_") or name in TOLD_BY_THE_WRAPPER
+    }
 
 
 def uv_variables() -> dict[str, str]:

@@ -258,7 +258,8 @@ def check_lock(uv: Uv, options: Namespace) -> None:
         Failure: it doesn't; with the text of the first finding.
     """
     # Outputs and summary are this component's own.
-    environment = {name: value for name, value in uv.environment.items() if not name.startswith("GITHUB_")}
+    own = ("GITHUB_", "UV_ACTIONS_OUTPUT", "UV_ACTIONS_EXPORTS", "UV_ACTIONS_SUMMARY")
+    environment = {name: value for name, value in uv.environment.items() if not name.startswith(own)}
     result = subprocess.run(
         [
             sys.executable,

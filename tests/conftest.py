@@ -19,6 +19,28 @@ from engines.pythons import pythons as all_pythons
 pytest_plugins = ["services.fixtures"]
 collect_ignore_glob = ["projects/*"]
 
+# What a CI platform tells its jobs: the suite may run in such a job, of which the tools under test must not hear.
+OF_A_CI_JOB = (
+    *("ACTIONS_", "GITHUB_", "RUNNER_"),
+    *("CI_", "GITLAB_"),
+    *(
+        "BRANCH_IS_PRIMARY",
+        "BRANCH_NAME",
+        "BUILD_",
+        "CHANGE_",
+        "EXECUTOR_NUMBER",
+        "HUDSON_",
+        "JENKINS_",
+        "JOB_",
+        "TAG_",
+    ),
+    "BUILDKITE",
+    "UV_ACTIONS_",
+)
+for variable in [name for name in os.environ if name.startswith(OF_A_CI_JOB)]:
+    if not variable.startswith("UV_ACTIONS_TEST_"):
+        del os.environ[variable]
+
 ROOT = Path(__file__).resolve().parents[1]
 PROJECTS = Path(__file__).resolve().parent / "projects"
 

@@ -1031,10 +1031,13 @@ def test_fresh_takes_nothing_that_is_installed(machine: Machine, mirror: Mirror,
         machine.installed(machine.run("--fresh", shell=shell, PATH=path)),
         machine.installed(machine.run(PATH=path, UV_ACTIONS_UV_FRESH="true")),
         machine.installed(machine.run("--fresh", PATH=path, UV_ACTIONS_TOOL_DIR="", RUNNER_TEMP=str(temporary))),
+        machine.installed(
+            machine.run("--fresh", PATH=path, UV_ACTIONS_TOOL_DIR="", UV_ACTIONS_TEMP=str(temporary), TMPDIR="/nowhere")
+        ),
         machine.installed(machine.run("--fresh", PATH=path, UV_ACTIONS_TOOL_DIR="", TMPDIR=str(temporary))),
     ]
-    assert len({*found, shared}) == 5
-    assert [folder.parent for folder in found] == [machine.tool_dir, machine.tool_dir, temporary, temporary]
+    assert len({*found, shared}) == 6
+    assert [folder.parent for folder in found] == [machine.tool_dir] * 2 + [temporary] * 3
     for folder in found:
         assert "from the wheel" in (folder / "uv").read_text()
         assert folder.stat().st_mode & 0o777 == 0o700

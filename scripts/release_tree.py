@@ -17,6 +17,7 @@ the same tree. Standard library only, since it runs before uv exists.
 from __future__ import annotations
 
 import ast
+import bisect
 import contextlib
 import dataclasses
 import hashlib
@@ -27,7 +28,7 @@ import shutil
 import subprocess
 import symtable
 import tempfile
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from _common import Exit, Failure, Parser, run_main, say, write_atomic
@@ -39,6 +40,51 @@ MANIFEST = ".release-tree"
 
 # What of `scripts/` users don't get: the text that is put into each tool, and the makers' own tools.
 NOT_RELEASED = ("_common", "release_tree", "update_reference", "update_uv_versions")
+
+# What each component runs of `scripts/`, beside what every one starts with. A tool is named as `scripts/run` knows it,
+# and those that it starts by itself are in its component's row too.
+COMPONENT_SCRIPTS = {
+    "setup": ("cache_key", "setup_env", "lock_check", "ci_cache"),
+    "cache": ("cache_key", "ci_cache"),
+    "lock-check": ("lock_check", "ci_report"),
+    "test": ("cache_key", "setup_env", "lock_check", "ci_cache", "run_tests", "ci_report"),
+    "build": ("build_dist", "check_dist", "ci_report"),
+    "publish": ("publish",),
+}
+# Not there yet; until then components come without it.
+TO_COME = ("ci_cache",)
+VERSION_TABLE = "uv_versions.tsv"
+ALWAYS = ("run", "install_uv.sh", VERSION_TABLE)
+
+# A line of a GitLab template that a release replaces.
+DIRECTIVE = re.compile(r"( *)# uv-actions: *(\w*) *(.*)")
+# The line before it: it opens a literal block scalar.
+BLOCK_SCALAR = re.compile(r".*(?::|-) \|[+-]?")
+TERMINATOR = "UV_ACTIONS_END"
+# What doesn't come out of YAML or GitLab's interpolation as it went in: control characters, other line ends, a BOM.
+NOT_EMBEDDED = re.compile(r"\$\[\[|\$\{\{|" + TERMINATOR + r"|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+# In bytes. GitLab refuses larger ones only at some megabytes, but a pipeline has several.
+LARGEST_TEMPLATE = 500_000
+# The wheels that are embedded: for what GitLab's own images of the runner's helper exist.
+GITLAB_PLATFORMS = re.compile(r"(many|musl)linux_.*_(x86_64|aarch64|armv7l|ppc64le|s390x|riscv64)")
+CATALOGUE = """\
+# Made by scripts/release_tree.py. It uses each component of the commit that it runs for, and makes of a tag a version
+# in the CI/CD catalogue, which GitLab does for a job with `release:` only.
+include:
+{includes}
+release:
+  stage: deploy
+  image: registry.gitlab.com/gitlab-org/cli:v1.80.4
+  rules:
+    - if: $CI_COMMIT_TAG =~ /^v[0-9]+\\.[0-9]+\\.[0-9]+$/
+  script:
+    - echo "releasing $CI_COMMIT_TAG"
+  release:
+    tag_name: $CI_COMMIT_TAG
+    description: uv-actions $CI_COMMIT_TAG
+"""
+CATALOGUE_INCLUDE = "  - component: $CI_SERVER_FQDN/$CI_PROJECT_PATH/{component}@$CI_COMMIT_SHA\n"
+OLDEST_SUPPORTED = re.compile(r"^OLDEST_SUPPORTED=([0-9.]+)$", re.MULTILINE)
 
 # The line of `_common` that a release stamps.
 VERSION_LINE = 'VERSION = "0.0.0"\n'
@@ -69,17 +115,37 @@ Tree = Mapping[str, File]
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-# What is in the release tree
+# What is made of the parts
 
 
-def as_it_is(files: Tree, _version: str) -> Tree:
-    """The files unchanged."""
-    return files
+@dataclasses.dataclass(frozen=True)
+class Scripts:
+    """The scripts as they are released, and the text of `_common` that is in the tools among them."""
+
+    files: Tree
+    common: str
+
+    def of(self, component: str) -> Tree:
+        """The files that a component needs."""
+        scripts = (*ALWAYS, *COMPONENT_SCRIPTS[component])
+        return {name: self.files[name] for script in scripts for name in self.names(script)}
+
+    def names(self, script: str) -> tuple[str, ...]:
+        """The files of a script: a tool's own and its lock."""
+        if script in TO_COME and f"{script}.py" not in self.files:
+            return ()
+        names = (f"{script}.py", f"{script}.py.lock") if f"{script}.py" in self.files else (script,)
+        if names[0] not in self.files:
+            raise Failure(f"there is no script `{script}`", "correct COMPONENT_SCRIPTS in scripts/release_tree.py")
+        return names
 
 
-def tools(files: Tree, version: str) -> Tree:
+def tools(files: Tree, version: str) -> Scripts:
     """The scripts, each tool as one file that needs nothing but its lock."""
+    if not files:
+        return Scripts({}, "")
     released = {}
+    common = text_of(files, "scripts", "_common.py")
     for path, file in files.items():
         name, _, kind = path.partition(".")
         if name in NOT_RELEASED and kind in ("py", "py.lock"):
@@ -87,39 +153,254 @@ def tools(files: Tree, version: str) -> Tree:
         if kind == "py" and "/" not in name:
             if f"{path}.lock" not in files:
                 raise Failure(f"scripts/{path} has no lock beside it", f"uv lock --script scripts/{path}")
-            text = with_common(path, text_of(files, path), text_of(files, "_common.py"), version)
+            text = with_common(path, text_of(files, "scripts", path), common, version)
             released[path] = File(file.mode, text.encode())
         else:
             released[path] = file
-    return released
+    return Scripts(released, shared_text(common, version))
+
+
+def as_it_is(files: Tree, _scripts: Scripts) -> Tree:
+    """The files unchanged."""
+    return files
+
+
+def the_scripts(_files: Tree, scripts: Scripts) -> Tree:
+    """The scripts."""
+    return scripts.files
+
+
+def resources(_files: Tree, scripts: Scripts) -> Tree:
+    """The scripts for `libraryResource`, which can't list a folder: `MANIFEST` has a line for each component."""
+    needed = {component: scripts.of(component) for component in COMPONENT_SCRIPTS}
+    listing = "".join(f"{component}: {' '.join(sorted(files))}\n" for component, files in sorted(needed.items()))
+    made = {name: file for files in needed.values() for name, file in files.items()}
+    return made | {"MANIFEST": File(PLAIN, listing.encode())}
+
+
+def plugins(files: Tree, scripts: Scripts) -> Tree:
+    """The plugins, each with all it needs in its own folder, since users copy that folder alone."""
+    library = part_of(files, "lib")
+    made = {path: file for path, file in files.items() if not path.startswith("lib/")}
+    for folder in sorted({path.partition("/")[0] for path in made if "/" in path}):
+        component = folder.removeprefix("uv-")
+        if component == folder or component not in COMPONENT_SCRIPTS:
+            raise Failure(f"`buildkite-plugins/{folder}` is no component's", "name it uv-<component>")
+        made |= {f"{folder}/lib/{path}": file for path, file in library.items()}
+        made |= {f"{folder}/scripts/{path}": file for path, file in scripts.of(component).items()}
+    return made
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# GitLab's templates
+
+
+def templates(files: Tree, scripts: Scripts) -> Tree:
+    """The templates, each with all it needs inside, since a consumer's job sees nothing else of this repository.
+
+    All know the same versions of uv: those from the oldest supported on, as far as they fit into the largest template.
+    """
+    made = {path: file for path, file in files.items() if not is_piece(path)}
+    whole = {path: with_pieces(files, path) for path in files if is_template(path)}
+    rows = table_rows(scripts)
+    versions = list(dict.fromkeys(row.partition("\t")[0] for row in rows[1:]))
+
+    def with_versions(first: int) -> dict[str, bytes]:
+        known = set(versions[first:])
+        table = "".join(row for row in rows if row[0] == "#" or row.partition("\t")[0] in known)
+        cut = dataclasses.replace(scripts, files={**scripts.files, VERSION_TABLE: File(PLAIN, table.encode())})
+        return {path: with_scripts(path, text, cut).encode() for path, text in whole.items()}
+
+    def fits(first: int) -> bool:
+        return all(len(data) <= LARGEST_TEMPLATE for data in with_versions(first).values())
+
+    newest = max(len(versions) - 1, 0)
+    ready = with_versions(bisect.bisect_left(range(newest), True, key=fits))
+    for path, data in ready.items():
+        if len(data) > LARGEST_TEMPLATE:
+            raise Failure(
+                f"templates/{path} would have {len(data):,} bytes, but {LARGEST_TEMPLATE:,} is the most",
+                f"embed less in gitlab-templates/{path}",
+            )
+    return made | {path: File(PLAIN, data) for path, data in ready.items()}
+
+
+def is_template(path: str) -> bool:
+    """Whether a file of `gitlab-templates/` is a template."""
+    return "/" not in path and path.endswith(".yml")
+
+
+def is_piece(path: str) -> bool:
+    """Whether a file of `gitlab-templates/` is only there to be included in templates."""
+    return path.startswith("_")
+
+
+def table_rows(scripts: Scripts) -> list[str]:
+    """The lines of the version table that GitLab's runners can use, oldest version first, after its first line."""
+    if VERSION_TABLE not in scripts.files:
+        return []
+    head, *rows = text_of(scripts.files, "scripts", VERSION_TABLE).splitlines(keepends=True)
+    oldest = OLDEST_SUPPORTED.search(text_of(scripts.files, "scripts", "install_uv.sh"))
+    if not oldest:
+        raise Failure("scripts/install_uv.sh names no oldest uv", "write OLDEST_SUPPORTED=X.Y.Z in it")
+    least = numbers(oldest[1])
+    cells = [row.split("\t") for row in rows]
+    usable = [cell for cell in cells if GITLAB_PLATFORMS.fullmatch(cell[1]) and numbers(cell[0]) >= least]
+    return [head, *("\t".join(cell) for cell in sorted(usable, key=lambda cell: numbers(cell[0])))]
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version of uv as numbers, to compare."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def with_pieces(files: Tree, path: str, within: tuple[str, ...] = ()) -> str:
+    """The text of a template or a piece, with the pieces that it includes."""
+    if path in within:
+        raise Failure(f"gitlab-templates/{path} includes itself", "include it once")
+    text = text_of(files, "gitlab-templates", path)
+    if within:
+        refuse_unfit(f"gitlab-templates/{path}", text)
+    return replaced(path, text, "include", lambda piece: with_pieces(files, piece, (*within, path)))
+
+
+def with_scripts(path: str, text: str, scripts: Scripts) -> str:
+    """A template's text with the scripts that it embeds."""
+    component = path.removesuffix(".yml")
+    allowed = (*ALWAYS, *COMPONENT_SCRIPTS.get(component, ()))
+
+    def embed(names: str) -> str:
+        if strange := [name for name in names.split() if name not in allowed]:
+            raise Failure(
+                f"gitlab-templates/{path} embeds {', '.join(strange)}, but {component} has only {', '.join(allowed)}",
+                "correct the line, or COMPONENT_SCRIPTS in scripts/release_tree.py",
+            )
+        return embedding({file: scripts.files[file] for name in names.split() for file in scripts.names(name)}, scripts)
+
+    return replaced(path, text, "embed", embed)
+
+
+def replaced(path: str, text: str, word: str, replacement: Callable[[str], str]) -> str:
+    """The text with what `replacement` makes of a directive's arguments in place of each directive with this word."""
+    lines: list[str] = []
+    for line in lines_of(text):
+        directive = DIRECTIVE.fullmatch(line.rstrip("\n"))
+        if directive and directive[2] not in ("embed", "include"):
+            raise Failure(f"gitlab-templates/{path} says `{line.strip()}`", "write `embed` or `include`")
+        if not directive or directive[2] != word:
+            lines.append(line)
+            continue
+        indent = directive[1]
+        if path.endswith(".yml") and not opens_block(lines, len(indent)):
+            raise Failure(
+                f"gitlab-templates/{path}: `{line.strip()}` is not at the margin of a script that begins with `|`",
+                "put it there",
+            )
+        lines += (each if each == "\n" else f"{indent}{each}" for each in lines_of(replacement(directive[3])))
+    return "".join(lines)
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines with their ends. Only a newline is one: Python knows of others, YAML and sh don't."""
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def opens_block(before: list[str], indent: int) -> bool:
+    """Whether lines with this indent are at the margin of a literal block scalar."""
+    for line in reversed(before):
+        if line.strip() and len(line) - len(line.lstrip(" ")) < indent:
+            return BLOCK_SCALAR.fullmatch(line.rstrip()) is not None
+    return False
+
+
+def embedding(files: Tree, scripts: Scripts) -> str:
+    """sh that makes a folder, names it in `uv_actions_scripts`, and writes the files into it, byte for byte."""
+    folder = '"$uv_actions_scripts"'
+    made = ['uv_actions_scripts=$(mktemp -d "${UV_ACTIONS_TEMP:-${TMPDIR:-/tmp}}/uv-actions.XXXXXX") || exit 2\n']
+    texts = {name: text_of(files, "scripts", name) for name in files}
+    # What several files hold is there once: it is a third of the whole.
+    if any(scripts.common in text for text in texts.values()):
+        made += heredoc(f"cat > {folder}/_common", f"{scripts.common}\n")
+    first: dict[str, str] = {}
+    for name, text in texts.items():
+        refuse_unfit(f"scripts/{name}", text)
+        before, common, after = text.partition(f"{scripts.common}\n")
+        if same := first.get(text):
+            made.append(f"cp {folder}/{same} {folder}/{name} || exit 2\n")
+        elif scripts.common and common:
+            made += heredoc(f"cat - {folder}/_common > {folder}/{name}", before)
+            made += heredoc(f"cat >> {folder}/{name}", after)
+        else:
+            made += heredoc(f"cat > {folder}/{name}", text)
+        first.setdefault(text, name)
+    return "".join(made)
+
+
+def heredoc(command: str, text: str) -> Iterator[str]:
+    """A command whose standard input is the text."""
+    yield f"{command} <<'{TERMINATOR}' || exit 2\n"
+    yield text
+    yield f"{TERMINATOR}\n"
+
+
+def refuse_unfit(name: str, text: str) -> None:
+    """Fails where a text would not come out of a template as it went in."""
+    if unfit := NOT_EMBEDDED.search(text):
+        line = text.count("\n", 0, unfit.start()) + 1
+        raise Failure(f"{name}:{line} has {unfit[0]!r}, which can't be in a GitLab template", "write it in another way")
+    if text and not text.endswith("\n"):
+        raise Failure(f"{name} has no line end after its last line", "add one")
+
+
+def catalogue(files: Tree, _scripts: Scripts) -> Tree:
+    """The pipeline of the release tree itself, by which GitLab's catalogue gets a version."""
+    components = sorted(path.removesuffix(".yml") for path in files if is_template(path))
+    includes = "".join(CATALOGUE_INCLUDE.format(component=component) for component in components)
+    return {".gitlab-ci.yml": File(PLAIN, CATALOGUE.format(includes=includes).encode())} if components else {}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The rows
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
     """A row of the release tree: a folder or file of the source, where it goes, and what happens to it on the way.
 
-    `make` gets the row's files, their paths relative to `source` (a single file's is empty), and the version.
+    `make` gets the row's files, their paths relative to `source` (a single file's is empty), and the scripts.
     """
 
     source: str
     target: str
-    make: Callable[[Tree, str], Tree]
+    make: Callable[[Tree, Scripts], Tree] = as_it_is
 
 
+# Of two rows with one source the first says where a link to a file of it leads.
 ROWS = (
-    Row("actions", "", as_it_is),
-    Row("scripts", "scripts", tools),
-    Row("README.md", "README.md", as_it_is),
-    Row("LICENSE", "LICENSE", as_it_is),
+    Row("actions", ""),
+    Row("gitlab-templates", "templates", templates),
+    Row("gitlab-templates", "", catalogue),
+    Row("jenkins-shared-lib/vars", "vars"),
+    Row("jenkins-shared-lib/vars", "resources/org/uvactions/scripts", resources),
+    Row("jenkins-shared-lib/src", "src"),
+    Row("jenkins-shared-lib/resources", "resources"),
+    Row("jenkins-shared-lib/README.md", "jenkins-shared-lib/README.md"),
+    Row("jenkins-shared-lib/examples", "jenkins-shared-lib/examples"),
+    Row("buildkite-plugins", "buildkite-plugins", plugins),
+    Row("scripts", "scripts", the_scripts),
+    Row("README.md", "README.md"),
+    Row("LICENSE", "LICENSE"),
 )
 
 
 def release(source: Tree, version: str) -> Tree:
     """The release tree of a source tree."""
     source = {path: relinked(path, file) if path.endswith(".md") else file for path, file in source.items()}
+    scripts = tools(part_of(source, "scripts"), version)
     made: dict[str, File] = {}
     for row in ROWS:
-        for path, file in row.make(part_of(source, row.source), version).items():
+        files = part_of(source, row.source)
+        for path, file in (row.make(files, scripts) if files else {}).items():
             target = str(PurePosixPath(row.target, path))
             if target in made:
                 raise Failure(f"`{target}` of the release tree would be made twice", f"rename it in `{row.source}`")
@@ -158,18 +439,18 @@ def part_of(source: Tree, name: str) -> Tree:
     return {path.removeprefix(f"{name}/"): file for path, file in source.items() if path.startswith(f"{name}/")}
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# A tool as one file
-
-
-def text_of(files: Tree, path: str) -> str:
-    """A script's text."""
+def text_of(files: Tree, folder: str, path: str) -> str:
+    """The text of a file of a folder."""
     try:
         return files[path].data.decode()
     except KeyError:
-        raise Failure(f"scripts/{path} is missing", "restore it from git") from None
+        raise Failure(f"{folder}/{path} is missing", "restore it from git") from None
     except UnicodeDecodeError as error:
-        raise Failure(f"scripts/{path} is not UTF-8: {error}", "save it as UTF-8") from None
+        raise Failure(f"{folder}/{path} is not UTF-8: {error}", "save it as UTF-8") from None
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# A tool as one file
 
 
 def with_common(path: str, tool: str, common: str, version: str) -> str:
@@ -212,7 +493,12 @@ def with_common(path: str, tool: str, common: str, version: str) -> str:
         )
     lines = tool.split("\n")
     before, after = lines[: statement.lineno - 1], lines[statement.end_lineno :]
-    return "\n".join([*before, stamped(body_of(common, common_module), version).rstrip("\n"), *after])
+    return "\n".join([*before, shared_text(common, version), *after])
+
+
+def shared_text(common: str, version: str) -> str:
+    """What a tool gets of `_common`, without the last line end."""
+    return stamped(body_of(common, parse("_common.py", common)), version).rstrip("\n")
 
 
 def parse(path: str, text: str) -> ast.Module:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from release_tree import NOT_RELEASED
+import yaml
+from release_tree import ALWAYS, COMPONENT_SCRIPTS, LARGEST_TEMPLATE, NOT_RELEASED, TO_COME
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem not in NOT_RELEASED)
@@ -187,9 +190,310 @@ def test_released_tool_states_its_version_and_keeps_its_mode(tool: str, ours: Pa
 
 def test_holds_what_users_need_and_nothing_else(ours: Path) -> None:
     actions = {path.name for path in (ROOT / "actions").iterdir() if (path / "action.yml").exists()}
-    assert {path.name for path in ours.iterdir()} == {"scripts", "README.md", "LICENSE", ".release-tree", *actions}
+    by_platform = {
+        "gitlab-templates": {"templates", ".gitlab-ci.yml"},
+        "jenkins-shared-lib": {"vars", "src", "resources", "jenkins-shared-lib"},
+        "buildkite-plugins": {"buildkite-plugins"},
+    }
+    others = set().union(*(names for folder, names in by_platform.items() if (ROOT / folder).exists()))
+    there = {path.name for path in ours.iterdir()}
+    assert there - others == {"scripts", "README.md", "LICENSE", ".release-tree", *actions}
     assert {path.stem for path in (ours / "scripts").glob("*.py")} == set(TOOLS)
     assert {"run", "install_uv.sh", "uv_versions.tsv"} <= {path.name for path in (ours / "scripts").iterdir()}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Scripts inside the parts that can't see the others
+
+
+@pytest.mark.parametrize("component", COMPONENT_SCRIPTS)
+def test_component_has_the_tools_that_it_runs(component: str) -> None:
+    tools = COMPONENT_SCRIPTS[component]
+    action = (ROOT / "actions" / component / "action.yml").read_text(encoding="utf-8")
+    run = {name for pair in re.findall(r'scripts/run" (\w+)|scripts/(\w+)[.]py', action) for name in pair if name}
+    assert run
+    for tool in set(tools) - set(TO_COME):
+        text = (ROOT / "scripts" / f"{tool}.py").read_text(encoding="utf-8")
+        run |= set(re.findall(r'with_name\("(\w+)[.]py"\)', text))
+    assert run <= set(tools)
+
+
+SHELLS = {"bash": ("bash",), "dash": ("dash",), "busybox": ("busybox", "sh")}
+
+# What an sh, YAML or GitLab might take for its own.
+AWKWARD = (
+    "\ttab first, two spaces last  \n   \n\t\n\n\n"
+    "# $(touch broken) `touch broken` $HOME ${HOME} $$ $5 %s \"quotes' \\n and backslashes \\\\ at the end \\\n"
+    "---\n...\n- a: |\n  [ ] { } & * ! # : ? @\n"
+    "UV_ACTIONS_EN\n EOF\nünï — ✓ 😀\n" + "x" * 5000 + "\n"
+)
+
+
+@pytest.fixture
+def platforms(repository: Repository) -> Repository:
+    """A source tree with a component on each platform, and scripts that are hard to embed."""
+    hello = (repository.folder / "scripts/hello.py").read_text(encoding="utf-8")
+    for tool in ("cache_key", "setup_env", "lock_check", "run_tests", "ci_report", "build_dist", "check_dist"):
+        repository.write(f"scripts/{tool}.py", hello)
+        repository.write(f"scripts/{tool}.py.lock", "version = 1\n")
+    repository.write("scripts/publish.py", hello.replace('"""A tool."""', f"'''{AWKWARD}'''"))
+    repository.write("scripts/publish.py.lock", "")
+    repository.write("scripts/install_uv.sh", "OLDEST_SUPPORTED=0.8.18\n")
+    rows = [f"{uv}\t{wheel}\t{'0' * 64}\n" for uv in ("0.8.9", "0.8.18", "0.10.0") for wheel in WHEELS]
+    repository.write("scripts/uv_versions.tsv", "# index: https://example.org/\n" + "".join(rows))
+    (repository.folder / "scripts/run").write_text(AWKWARD, encoding="utf-8", newline="\n")
+    repository.write("gitlab-templates/publish.yml", TEMPLATE)
+    repository.write("gitlab-templates/_before.sh", "mkdir made\n# uv-actions: include _in.sh\n")
+    repository.write("gitlab-templates/_in.sh", "if true; then\n\n    echo included > made/file\nfi\n")
+    repository.write("gitlab-templates/README.md", "[a](publish.yml) [b](../scripts/run) [c](examples/x.yml)\n")
+    repository.write("gitlab-templates/examples/x.yml", "include: []\n")
+    repository.write("jenkins-shared-lib/vars/uvPublish.groovy", "def call() {}\n")
+    repository.write("jenkins-shared-lib/src/org/uvactions/Options.groovy", "class Options {}\n")
+    repository.write("jenkins-shared-lib/resources/org/uvactions/x.sh", "true\n")
+    repository.write("jenkins-shared-lib/README.md", "[a](vars/uvPublish.groovy) [b](examples/Jenkinsfile)\n")
+    repository.write("jenkins-shared-lib/examples/Jenkinsfile", "uvPublish()\n")
+    repository.write("buildkite-plugins/README.md", "[a](uv-publish/plugin.yml) [b](../scripts/run)\n")
+    repository.write("buildkite-plugins/lib/common.bash", "# shared\n")
+    repository.write("buildkite-plugins/uv-publish/plugin.yml", "name: uv-publish\n")
+    repository.write("buildkite-plugins/uv-publish/hooks/command", "#!/bin/bash\n")
+    (repository.folder / "buildkite-plugins/uv-publish/hooks/command").chmod(0o755)
+    return repository
+
+
+WHEELS = (
+    "macosx_11_0_arm64",
+    "manylinux_2_17_i686.manylinux2014_i686",
+    "manylinux_2_17_x86_64.manylinux2014_x86_64",
+    "musllinux_1_1_x86_64",
+    "win_amd64",
+)
+TEMPLATE = """\
+spec:
+  inputs:
+    image: {description: "$[[ is for inputs"}
+---
+publish:
+  image: $[[ inputs.image ]]
+  script:
+    - |
+      echo one
+      # uv-actions: include _before.sh
+      # uv-actions: embed run install_uv.sh uv_versions.tsv publish
+      cat made/file
+    - echo two
+"""
+
+
+def test_rows_of_the_platforms(platforms: Repository, out: Path) -> None:
+    platforms.ok("build", out)
+    made = content(out)
+    needed = {"install_uv.sh", "publish.py", "publish.py.lock", "run", "uv_versions.tsv"}
+    all_scripts = {path.removeprefix("scripts/") for path in made if path.startswith("scripts/")} - {
+        "hello.py",
+        "hello.py.lock",
+    }
+    assert {path for path in made if not path.startswith(("scripts/", "setup/")) and path.count("/")} == {
+        "templates/publish.yml",
+        "templates/README.md",
+        "templates/examples/x.yml",
+        "vars/uvPublish.groovy",
+        "src/org/uvactions/Options.groovy",
+        "resources/org/uvactions/x.sh",
+        "resources/org/uvactions/scripts/MANIFEST",
+        *(f"resources/org/uvactions/scripts/{name}" for name in all_scripts),
+        "jenkins-shared-lib/README.md",
+        "jenkins-shared-lib/examples/Jenkinsfile",
+        "buildkite-plugins/README.md",
+        "buildkite-plugins/uv-publish/plugin.yml",
+        "buildkite-plugins/uv-publish/hooks/command",
+        "buildkite-plugins/uv-publish/lib/common.bash",
+        *(f"buildkite-plugins/uv-publish/scripts/{name}" for name in needed),
+    }
+    assert made["buildkite-plugins/uv-publish/hooks/command"] == (True, b"#!/bin/bash\n")
+    for path, file in made.items():
+        if "/scripts/" in path and not path.endswith("MANIFEST"):
+            assert file == made[f"scripts/{path.rpartition('/')[2]}"]
+    manifest = made["resources/org/uvactions/scripts/MANIFEST"][1].decode().splitlines()
+    assert f"publish: {' '.join(sorted(needed))}" in manifest
+    assert [line.partition(":")[0] for line in manifest] == sorted(COMPONENT_SCRIPTS)
+    links = {path: file[1].decode() for path, file in made.items() if path.endswith("README.md")}
+    assert links["templates/README.md"] == "[a](publish.yml) [b](../scripts/run) [c](examples/x.yml)\n"
+    assert links["jenkins-shared-lib/README.md"] == "[a](../vars/uvPublish.groovy) [b](examples/Jenkinsfile)\n"
+    assert links["buildkite-plugins/README.md"] == "[a](uv-publish/plugin.yml) [b](../scripts/run)\n"
+
+
+@pytest.mark.parametrize(
+    "row", ["actions", "gitlab-templates", "jenkins-shared-lib", "buildkite-plugins", "README.md", "LICENSE"]
+)
+def test_without_a_row(row: str, platforms: Repository, out: Path) -> None:
+    whole = tree_of(platforms, out)
+    platforms.commit("all of it")
+    platforms.git("rm", "--quiet", "-r", row)
+    part = tree_of(platforms, out)
+    assert part < whole
+    assert (".gitlab-ci.yml" in part) == (row != "gitlab-templates")
+    assert any(path.startswith("resources/") for path in part) == (row != "jenkins-shared-lib")
+
+
+def tree_of(repository: Repository, out: Path) -> set[str]:
+    repository.ok("build", out)
+    return set(content(out))
+
+
+def test_plugin_of_no_component(platforms: Repository, out: Path) -> None:
+    platforms.write("buildkite-plugins/uv-tset/plugin.yml", "name: uv-tset\n")
+    assert "`buildkite-plugins/uv-tset` is no component's" in platforms.refused("build", out)
+
+
+def test_part_that_needs_a_script_that_is_not_there(platforms: Repository, out: Path) -> None:
+    (platforms.folder / "scripts/publish.py").unlink()
+    assert "there is no script `publish`" in platforms.refused("build", out)
+
+
+def scripts_of(value: Any) -> Iterator[str]:
+    """The script bodies in a parsed template."""
+    if isinstance(value, dict):
+        for each in value.values():
+            yield from scripts_of(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from scripts_of(each)
+    elif isinstance(value, str) and "uv_actions_scripts=$(mktemp" in value:
+        yield value
+
+
+def bodies_with_scripts(template: Path) -> list[str]:
+    documents = [*yaml.load_all(template.read_text(encoding="utf-8"), Loader=GitlabLoader)]
+    return [body for document in documents for body in scripts_of(document)]
+
+
+class GitlabLoader(yaml.SafeLoader):
+    """YAML with GitLab's `!reference`."""
+
+
+GitlabLoader.add_constructor("!reference", lambda loader, node: loader.construct_sequence(node))
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_embedded_scripts_come_out_as_they_went_in(
+    shell: str, platforms: Repository, out: Path, tmp_path: Path
+) -> None:
+    platforms.ok("build", out, "--version", "1.2.3")
+    [body] = bodies_with_scripts(out / "templates/publish.yml")
+    job, temp = tmp_path / "a job's folder", tmp_path / "its temp"
+    job.mkdir()
+    temp.mkdir()
+    environment = {**os.environ, "UV_ACTIONS_TEMP": str(temp), "HOME": "/home of a user"}
+    done = subprocess.run(
+        [*SHELLS[shell], "-eu"], input=body.encode(), cwd=job, env=environment, capture_output=True, check=True
+    )
+    assert done.stdout == b"one\nincluded\n"
+    assert done.stderr == b""
+    assert [path.name for path in job.iterdir()] == ["made"]
+    [folder] = temp.iterdir()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    made = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "_common"}
+    released = {name: (out / "scripts" / name).read_bytes() for name in made}
+    # Rows that no runner of GitLab can use, and versions that aren't supported, are left out.
+    rows = [f"{uv}\t{wheel}\t{'0' * 64}\n" for uv in ("0.8.18", "0.10.0") for wheel in WHEELS[2:4]]
+    released["uv_versions.tsv"] = ("# index: https://example.org/\n" + "".join(rows)).encode()
+    assert made.keys() == {"run", "install_uv.sh", "uv_versions.tsv", "publish.py", "publish.py.lock"}
+    assert made == released
+    assert b'VERSION = "1.2.3"' in made["publish.py"]
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_our_embedded_scripts_come_out_as_they_went_in(shell: str, ours: Path, tmp_path: Path) -> None:
+    for template in (ours / "templates").glob("*.yml"):
+        for body in bodies_with_scripts(template):
+            start = body.index("uv_actions_scripts=$(mktemp")
+            end = max(match.end() for match in re.finditer(r'^UV_ACTIONS_END\n|^cp "\$uv_.*\n', body, re.MULTILINE))
+            folder = tmp_path / "a folder"
+            folder.mkdir(exist_ok=True)
+            script = body[start:end] + 'printf %s "$uv_actions_scripts"\n'
+            environment = {**os.environ, "UV_ACTIONS_TEMP": str(folder)}
+            done = subprocess.run(
+                [*SHELLS[shell], "-eu"], input=script.encode(), env=environment, capture_output=True, check=True
+            )
+            made = {path.name: path.read_bytes() for path in Path(done.stdout.decode()).iterdir()}
+            assert made.keys() >= set(ALWAYS)
+            for name in made.keys() - {"_common", "uv_versions.tsv"}:
+                assert made[name] == (ours / "scripts" / name).read_bytes(), (template.name, name)
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_no_place_for_embedded_scripts_ends_the_job(
+    shell: str, platforms: Repository, out: Path, tmp_path: Path
+) -> None:
+    platforms.ok("build", out)
+    [body] = bodies_with_scripts(out / "templates/publish.yml")
+    environment = {**os.environ, "UV_ACTIONS_TEMP": str(tmp_path / "absent")}
+    done = subprocess.run(SHELLS[shell], input=body.encode(), cwd=tmp_path, env=environment, capture_output=True)
+    assert done.returncode == 2
+    assert done.stdout == b"one\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new", "error"),
+    [
+        ("scripts/run", "---", "$[[ inputs.x ]]", "scripts/run:7 has '$[['"),
+        ("scripts/run", "---", "${{ x }}", "scripts/run:7 has '${{'"),
+        ("scripts/run", "UV_ACTIONS_EN\n", "UV_ACTIONS_END\n", "scripts/run:11 has 'UV_ACTIONS_END'"),
+        ("scripts/run", "---\n", "---\r\n", "scripts/run:7 has '\\r'"),
+        ("scripts/run", "---", "\x1b[1m", "scripts/run:7 has '\\x1b'"),
+        ("scripts/run", "---", "\u2028", "scripts/run:7 has '\\u2028'"),
+        ("scripts/run", "x\n", "x", "scripts/run has no line end after its last line"),
+        ("gitlab-templates/_in.sh", "if true", "if $[[ inputs.x ]]", "gitlab-templates/_in.sh:1 has '$[['"),
+        ("gitlab-templates/_in.sh", "fi\n", "# uv-actions: include _before.sh\n", "_before.sh includes itself"),
+        ("gitlab-templates/publish.yml", "embed run", "embed run lock_check", "embeds lock_check, but publish has"),
+        ("gitlab-templates/publish.yml", ": embed run", ": embd run", "says `# uv-actions: embd run"),
+        ("gitlab-templates/publish.yml", "_before.sh", "_after.sh", "gitlab-templates/_after.sh is missing"),
+        ("gitlab-templates/publish.yml", "- |\n", "- >\n", "is not at the margin of a script"),
+        ("gitlab-templates/publish.yml", "      # uv-actions: embed", "        # uv-actions: embed", "margin"),
+        ("scripts/install_uv.sh", "OLDEST_SUPPORTED", "OLDEST", "names no oldest uv"),
+    ],
+)
+def test_what_can_not_be_embedded_is_refused(
+    path: str, old: str, new: str, error: str, platforms: Repository, out: Path
+) -> None:
+    file = platforms.folder / path
+    text = file.read_bytes().decode()
+    assert old in text
+    file.write_bytes(text.replace(old, new).encode())
+    assert error in platforms.refused("build", out)
+    assert not out.exists()
+
+
+def test_template_knows_as_many_versions_as_it_has_room_for(platforms: Repository, out: Path) -> None:
+    table = platforms.folder / "scripts/uv_versions.tsv"
+    row = f"{WHEELS[3]}\t{'0' * 64}\n"
+    many = "".join(f"0.9.{number}\t{row}" for number in range(6000))
+    table.write_text(f"# index: https://example.org/\n0.8.18\t{row}{many}1.0.0\t{row}", newline="\n")
+    platforms.write("gitlab-templates/build.yml", TEMPLATE.replace(" publish\n", "\n"))
+    platforms.ok("build", out)
+    sizes, known = [], []
+    for name in ("publish", "build"):
+        text = (out / f"templates/{name}.yml").read_text(encoding="utf-8")
+        sizes.append(len(text.encode()))
+        known.append(re.findall(r"^ +(\S+)\tmusl", text, re.MULTILINE))
+    assert LARGEST_TEMPLATE - 200 < max(sizes) <= LARGEST_TEMPLATE
+    assert known[0] == known[1]
+    assert known[0][-2:] == ["0.9.5999", "1.0.0"]
+    assert "0.8.18" not in known[0]
+
+
+def test_template_that_is_too_large(platforms: Repository, out: Path) -> None:
+    platforms.write("gitlab-templates/_in.sh", "# 34567\n" * (LARGEST_TEMPLATE // 10))
+    assert "templates/publish.yml would have 7" in platforms.refused("build", out)
+
+
+def test_pipeline_of_the_catalogue(platforms: Repository, out: Path) -> None:
+    platforms.ok("build", out)
+    pipeline = yaml.safe_load((out / ".gitlab-ci.yml").read_text(encoding="utf-8"))
+    used = {each["component"] for each in pipeline["include"]}
+    assert used == {"$CI_SERVER_FQDN/$CI_PROJECT_PATH/publish@$CI_COMMIT_SHA"}
+    assert pipeline["release"]["release"]["tag_name"] == "$CI_COMMIT_TAG"
+    assert pipeline["release"]["rules"] == [{"if": r"$CI_COMMIT_TAG =~ /^v[0-9]+\.[0-9]+\.[0-9]+$/"}]
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Small distributions for tests that publish or install: whole and valid, made in a millisecond."""
+"""Distributions for tests: small ones, whole and valid, made in a millisecond, and the real ones of a lock."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ import gzip
 import hashlib
 import io
 import tarfile
+import urllib.request
 import zipfile
 from pathlib import Path
+
+import packaging.tags
+import packaging.utils
+import tomllib
 
 # The same bytes each time: an index compares hashes.
 MOMENT = (2026, 1, 2, 3, 4, 6)
@@ -46,6 +51,18 @@ def sdist(folder: Path, name: str = "app", version: str = "0.1.0") -> Path:
     path = folder / f"{root}.tar.gz"
     path.write_bytes(gzip.compress(raw.getvalue(), mtime=0))
     return path
+
+
+def fetch_wheels(lock: Path, folder: Path) -> None:
+    """Puts into a folder what this machine needs of a lock."""
+    here = set(packaging.tags.sys_tags())
+    for package in tomllib.loads(lock.read_text(encoding="utf-8"))["package"]:
+        for each in package.get("wheels", []):
+            name = each["url"].rpartition("/")[2]
+            if here & packaging.utils.parse_wheel_filename(name)[3]:
+                with urllib.request.urlopen(each["url"]) as response:
+                    (folder / name).write_bytes(response.read())
+                break
 
 
 def _metadata(name: str, version: str) -> str:

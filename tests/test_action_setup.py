@@ -6,16 +6,14 @@ import json
 import shutil
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import packaging.tags
-import packaging.utils
 import pytest
 import tomli
 import yaml
+from distributions import fetch_wheels
 from engines.github import Github, silent_server
 from services.index import Index
 
@@ -379,7 +377,7 @@ def test_a_mirror_gives_every_file_and_the_hashes_are_checked(
     )
     subprocess.run(["uv", "lock", "--quiet", "--no-config"], cwd=backend, check=True)
     for lock in (app / "uv.lock", backend / "uv.lock"):
-        fetch_wheels(lock, index)
+        fetch_wheels(lock, index.packages)
     env = {
         "UV_INDEX_MIRROR_USERNAME": "ci",
         "UV_INDEX_MIRROR_PASSWORD": "s3cret",
@@ -429,7 +427,7 @@ def test_a_mirror_serves_a_member_of_a_workspace_whatever_its_neighbours_lack(
     shutil.copy(workspace / "apps" / "worker" / "pyproject.toml", workspace / "neighbour")
     (workspace / "neighbour" / "uv.lock").write_text("<<<<<<< ours\n")
     commit_all(workspace)
-    fetch_wheels(workspace / "uv.lock", index)
+    fetch_wheels(workspace / "uv.lock", index.packages)
     run = github.run(
         workspace,
         [
@@ -438,15 +436,3 @@ def test_a_mirror_serves_a_member_of_a_workspace_whatever_its_neighbours_lack(
         ],
     )
     assert run.ok, run.log
-
-
-def fetch_wheels(lock: Path, index: Index) -> None:
-    """Puts into the index what this machine needs of a lock."""
-    here = set(packaging.tags.sys_tags())
-    for package in tomli.loads(lock.read_text())["package"]:
-        for wheel in package.get("wheels", []):
-            name = wheel["url"].rpartition("/")[2]
-            if here & packaging.utils.parse_wheel_filename(name)[3]:
-                with urllib.request.urlopen(wheel["url"]) as response:
-                    (index.packages / name).write_bytes(response.read())
-                break

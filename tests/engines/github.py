@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from engines.outcome import Outcome
 
 REPOSITORY = "octo-org/project"
 COLLECTION = "org/uv-actions"
@@ -220,6 +221,54 @@ class Github:
         run.log, run.annotations, run.summary = read_log(stdout, stderr)
         _add_what_the_jobs_told(run, folder)
         return run
+
+    def components(
+        self,
+        project: Path,
+        steps: Sequence[tuple[str, Mapping[str, str]]],
+        *,
+        situation: str = "default-branch",
+        env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        branch: str = "main",
+        timeout: float = 240,
+    ) -> Outcome:
+        """Runs components one after the other in a job.
+
+        `situation` is `default-branch`, `change` (a pull request from `branch`) or `tag` (`v1.2.3`). The option
+        `password` names one of `secrets`. What `build` made is what `publish` takes, unless that names a `dist`.
+        """
+        names = [name for name, _ in steps]
+        document = []
+        for name, options in steps:
+            inputs = dict(options)
+            if "password" in inputs:
+                inputs["password"] = f"${{{{ secrets.{inputs['password']} }}}}"
+            if name == "publish" and "build" in names:
+                inputs.setdefault("dist", "${{ steps.build.outputs.dist }}")
+                inputs.setdefault("sha256", "${{ steps.build.outputs.sha256 }}")
+            document.append({"id": name, "uses": f"{COLLECTION}/{name}@v1", "with": inputs})
+        event, ref, payload = {
+            "default-branch": ("push", f"refs/heads/{branch}", {}),
+            "change": ("pull_request", "refs/pull/7/merge", {"pull_request": {"head": {"ref": branch}}}),
+            "tag": ("push", "refs/tags/v1.2.3", {}),
+        }[situation]
+        variables = {"GITHUB_HEAD_REF": branch, **(env or {})} if situation == "change" else env
+        run = self.run(
+            project, document, event=event, ref=ref, payload=payload, default_branch=branch if not payload else "main",
+            env=variables, secrets=secrets, timeout=timeout,
+        )  # fmt: skip
+        codes = re.findall(r"^exit status (\d+)$", run.log, re.MULTILINE)
+        return Outcome(
+            ok=run.ok,
+            log=run.log,
+            outputs={name: run.outputs.get(name, {}) for name in names},
+            findings="\n".join(
+                [*(f"{each.level} {each.file}: {each.message}" for each in run.annotations), run.summary]
+            ),
+            failed=next((name for name in names if run.steps.get(name) == "failure"), ""),
+            exit=int(codes[0]) if codes else None,
+        )
 
     def _environment(self, env: Mapping[str, str], path: Sequence[Path]) -> dict[str, str]:
         """The environment of act, which it hands to the jobs."""

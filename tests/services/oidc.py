@@ -1,4 +1,4 @@
-"""Trusted publishing on loopback: an identity issuer like GitHub's, and an index that mints upload tokens for it.
+"""Trusted publishing on loopback: an identity issuer like GitHub's or GitLab's, and an index that mints upload tokens.
 
 Both are one https server, since uv asks an index's trusted-publishing endpoints by https only:
 
@@ -6,7 +6,7 @@ Both are one https server, since uv asks an index's trusted-publishing endpoints
         subprocess.run(["uv", "publish", "--publish-url", oidc.publish_url], env=os.environ | oidc.env)
 
 Endpoints and errors are those in PyPI's documentation ("Trusted publishers": internals, troubleshooting), the claims
-those of https://docs.github.com/actions/reference/security/oidc.
+those of https://docs.github.com/actions/reference/security/oidc and https://docs.gitlab.com/ci/secrets/id_token_authentication.
 """
 
 from __future__ import annotations
@@ -88,6 +88,17 @@ class Oidc:
             "base_ref": "",
             "runner_environment": "github-hosted",
         }
+        self.gitlab_claims: dict[str, str] = {
+            "sub": "project_path:acme/app:ref_type:tag:ref:v0.1.0",
+            "namespace_path": "acme",
+            "project_path": "acme/app",
+            "project_id": "271828182",
+            "ref": "v0.1.0",
+            "ref_type": "tag",
+            "ref_protected": "true",
+            "pipeline_source": "push",
+            "ci_config_ref_uri": "gitlab.acme.example/acme/app//release.yml@refs/tags/v0.1.0",
+        }
         self.ca_file = folder / "trusted.pem"
         self._folder = folder
         self._bearer = secrets.token_urlsafe(24)
@@ -132,6 +143,12 @@ class Oidc:
         }
 
     @property
+    def gitlab_env(self) -> dict[str, str]:
+        """What a GitLab job with `id_tokens` sees: a token in a variable named by its audience."""
+        token = self._signed(self.gitlab_claims, AUDIENCE)
+        return {f"{AUDIENCE.upper().replace('-', '_')}_ID_TOKEN": token, **self.trust}
+
+    @property
     def trust(self) -> dict[str, str]:
         """Only the certificate authority: what a job without `id-token: write` sees."""
         return {"SSL_CERT_FILE": str(self.ca_file)}
@@ -166,18 +183,14 @@ class Oidc:
         if environ.get("HTTP_AUTHORIZATION", "").lower() != f"bearer {self._bearer}".lower():
             return 401, {"message": "no valid bearer"}
         audience = parse_qs(environ["QUERY_STRING"]).get("audience", ["https://github.com/acme"])[0]
-        now = int(time.time())
-        claims = {
-            **self.claims,
-            "iss": f"{self._root}/issuer",
-            "aud": audience,
-            "jti": secrets.token_hex(16),
-            "iat": now,
-            "nbf": now - 600,
-            "exp": now + 300,
-        }
-        token = jwt.encode(claims, _signing_key(), algorithm="RS256", headers={"kid": "test"})
+        token = self._signed(self.claims, audience)
         return 200, {"count": len(token), "value": token}
+
+    def _signed(self, claims: dict[str, str], audience: str) -> str:
+        now = int(time.time())
+        standard = {"iss": f"{self._root}/issuer", "aud": audience, "jti": secrets.token_hex(16)}
+        times = {"iat": now, "nbf": now - 600, "exp": now + 300}
+        return jwt.encode({**claims, **standard, **times}, _signing_key(), algorithm="RS256", headers={"kid": "test"})
 
     def _audience(self, _environ: dict[str, Any]) -> tuple[int, object]:
         refusal = self._refusals.get("audience")
@@ -205,9 +218,10 @@ class Oidc:
             return _token_refused("invalid-token")
         if claims["jti"] in self._used:
             return _token_refused("invalid-reuse-token")
+        config = claims.get("job_workflow_ref") or claims["ci_config_ref_uri"]
         given = {
-            "repository": claims["repository"],
-            "workflow": claims["job_workflow_ref"].partition("@")[0].rpartition("/")[2],
+            "repository": claims.get("repository") or claims["project_path"],
+            "workflow": config.partition("@")[0].rpartition("/")[2],
             "environment": claims.get("environment", ""),
         }
         # A publisher without an environment takes every one.

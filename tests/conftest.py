@@ -7,11 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from engines import actions_cache
+from engines.buildkite import Buildkite, plugin_repository
+from engines.buildkite_agent import buildkite_agent
+from engines.buildkite_api import AgentApi
 from engines.fetch import ENGINES
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
 from engines.pythons import pythons as all_pythons
@@ -106,6 +109,40 @@ def new_github(release: Path, tool_cache: Path, shared: Path, tmp_path: Path) ->
 def github(new_github: Callable[[str], Github]) -> Github:
     """A GitHub of the test's own."""
     return new_github("github")
+
+
+@pytest.fixture(scope="session")
+def buildkite_plugins(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository `uv-actions.git` that holds the release tree."""
+    return plugin_repository(release, tmp_path_factory.mktemp("org"))
+
+
+@pytest.fixture
+def new_buildkite(
+    release: Path, buildkite_plugins: Path, tool_cache: Path, shared: Path, tmp_path: Path
+) -> Iterator[Callable[[str], Buildkite]]:
+    """Makes a Buildkite with this release, and its state in a folder of the given name."""
+    with AgentApi() as api:
+
+        def make(name: str) -> Buildkite:
+            return Buildkite(
+                tmp_path / name,
+                agent=buildkite_agent(),
+                api=api,
+                plugins=buildkite_plugins,
+                release=release,
+                tool_cache=tool_cache / "uv-actions" / "uv",
+                tools_cache=shared / "tools",
+                python=Path(getattr(sys, "_base_executable", sys.executable)),
+            )
+
+        yield make
+
+
+@pytest.fixture
+def buildkite(new_buildkite: Callable[[str], Buildkite]) -> Buildkite:
+    """A Buildkite of the test's own."""
+    return new_buildkite("buildkite")
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from engines import actions_cache
 from engines.actionlint import actionlint
+from engines.buildkite_agent import buildkite_agent
 from engines.pythons import pythons
 
 
@@ -31,6 +32,7 @@ class Engine:
 ENGINES = {
     "github": Engine(actions_cache.prepare, frozenset({"github", "new_github"}), "npm's registry"),
     "pythons": Engine(pythons, frozenset({"pythons"}), "a Go module proxy"),
+    "buildkite": Engine(buildkite_agent, frozenset({"buildkite", "new_buildkite"}), "a Go module proxy"),
     "actionlint": Engine(actionlint, frozenset({"actionlint"}), "a Go module proxy"),
 }
 

@@ -1,4 +1,4 @@
-"""The work of `tests/demo`: a project's way from checkout to published package, on engine and index of this machine."""
+"""The work of `tests/demo`: a project from checkout to published package, on an engine and index of this machine."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import tomllib
+from conformance.scenario import Engine
 from engines import actions_cache
-from engines.github import Github, Run
+from engines.github import Github
+from engines.outcome import Outcome
 from services.index import Index
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,50 +99,40 @@ def git(*arguments: str, cwd: Path, check: bool = False) -> str:
 # The job
 
 
-def job(project: Project, index: Index) -> dict[str, dict[str, Any]]:
-    """The steps as a user writes them, by their ids."""
+def steps_of(project: Project, index: Index) -> list[tuple[str, dict[str, str]]]:
+    """The components and their options, as a user writes them."""
     place = {"working-directory": project.folder}
     # Of a workspace the demo takes all packages.
     every = project.is_workspace
-    return {
-        "setup": {**place, **({"sync-args": "--all-packages"} if every else {})},
-        "lock-check": place,
-        "test": place,
-        "build": {**place, "all-packages": str(every).lower()},
-        "publish": {
-            **place,
-            "dist": "${{ steps.build.outputs.dist }}",
-            "publish-url": index.upload_url,
-            "check-url": index.url,
-            "username": index.username,
-            "password": "${{ secrets.INDEX_PASSWORD }}",
-        },
-    }
+    return [
+        ("setup", {**place, **({"sync-args": "--all-packages"} if every else {})}),
+        ("lock-check", place),
+        ("test", place),
+        ("build", {**place, "all-packages": str(every).lower()}),
+        (
+            "publish",
+            {
+                **place,
+                "publish-url": index.upload_url,
+                "check-url": index.url,
+                "username": index.username,
+                "password": "INDEX_PASSWORD",
+            },
+        ),
+    ]
 
 
-def with_clocks(steps: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """The steps as YAML holds them, with the time before and after each."""
-    for name, inputs in steps.items():
-        yield clock(f"before-{name}")
-        yield {"id": name, "uses": f"org/uv-actions/{name}@v1", "with": inputs}
-    yield clock("before-end")
-
-
-def clock(name: str) -> dict[str, Any]:
-    return {"id": name, "if": "always()", "shell": "sh", "run": 'echo "now=$(date +%s%N)" >> "$GITHUB_OUTPUT"'}
-
-
-def rows_of(run: Run, steps: list[str]) -> list[Row]:
+def rows_of(outcome: Outcome, steps: list[str]) -> list[Row]:
     """What each step did and how long it took."""
+    ran = steps[: steps.index(outcome.failed) + 1] if outcome.failed else steps
     rows = []
-    for name, after in zip(steps, [*steps[1:], "end"], strict=True):
-        outcome = run.steps.get(name, "skipped")
-        if outcome == "skipped":
+    for name in steps:
+        if name not in ran:
             rows.append(Row(name, None, None, "not run"))
             continue
-        times = [int(run.outputs[f"before-{each}"]["now"]) for each in (name, after)]
-        told = in_words(name, run.outputs.get(name, {})) if outcome == "success" else "failed"
-        rows.append(Row(name, outcome == "success", (times[1] - times[0]) / 1e9, told))
+        ok = name != outcome.failed
+        told = in_words(name, outcome.outputs[name]) if ok else "failed"
+        rows.append(Row(name, ok, outcome.seconds.get(name), told))
     return rows
 
 
@@ -154,7 +145,7 @@ def in_words(step: str, outputs: dict[str, str]) -> str:
     if step == "test":
         return f"passed: {outputs['passed']}, failed: {outputs['failed']}, skipped: {outputs['skipped']}"
     if step == "build":
-        return outputs["files"]
+        return "\n".join(outputs["files"].split())
     return f"uploaded: {outputs['published']}, there before: {outputs['skipped']}"
 
 
@@ -162,10 +153,10 @@ def in_words(step: str, outputs: dict[str, str]) -> str:
 # The published package
 
 
-def install_back(run: Run, index: Index, folder: Path) -> Row:
+def install_back(outcome: Outcome, index: Index, folder: Path) -> Row:
     """Installs what was published into a fresh environment, and imports it there."""
     started = time.monotonic()
-    wheels = [name.split("-") for name in run.outputs["build"]["files"].split() if name.endswith(".whl")]
+    wheels = [name.split("-") for name in outcome.outputs["build"]["files"].split() if name.endswith(".whl")]
     names = [wheel[0] for wheel in wheels]
     packages = [f"{wheel[0]}=={wheel[1]}" for wheel in wheels]
     # The password in the environment; what isn't in the index comes from where uv is used to get it.
@@ -175,7 +166,7 @@ def install_back(run: Run, index: Index, folder: Path) -> Row:
     venv = folder / "venv"
     before = len(index.requests)
     for command in (
-        ["uv", "venv", "--quiet", "--no-project", "--python", run.outputs["setup"]["python-version"], str(venv)],
+        ["uv", "venv", "--quiet", "--no-project", "--python", outcome.outputs["setup"]["python-version"], str(venv)],
         ["uv", "pip", "install", "--quiet", "--python", str(venv), *packages],
         [str(venv / "bin" / "python"), "-c", IMPORT, *names],
     ):
@@ -220,23 +211,20 @@ def show(rows: list[Row]) -> None:
     print(f"{'together':<22}{sum(row.seconds or 0 for row in rows):>8.1f}")
 
 
-def explain(run: Run, step: str) -> None:
-    """Why a step failed: its error annotations, or else the end of the log."""
-    errors = [each for each in run.annotations if each.level == "error"]
-    messages = [f"{each.file}:{each.line}: {each.message}" if each.file else each.message for each in errors]
-    print(f"\n{step} failed:", file=sys.stderr)
-    for text in messages or run.log.splitlines()[-LOG_LINES:]:
-        print("  " + text.replace("\n", "\n  "), file=sys.stderr)
+def explain(outcome: Outcome) -> None:
+    """Why a step failed: what the platform's reports say, or else the end of the log."""
+    print(f"\n{outcome.failed or 'the job'} failed:", file=sys.stderr)
+    lines = outcome.findings.strip().splitlines() or outcome.log.splitlines()[-LOG_LINES:]
+    print("\n".join(f"  {line}" for line in lines), file=sys.stderr)
 
 
-def demo(given: Path, folder: Path) -> int:
-    project = copy_of(given, folder / "project")
-    release = folder / "release"
-    subprocess.run(
-        [sys.executable, ROOT / "scripts" / "release_tree.py", "build", release], check=True, stdout=subprocess.DEVNULL
-    )
+# ---------------------------------------------------------------------------------------------------------------------
+# The engines, each with nothing installed
+
+
+def github(folder: Path, release: Path) -> Engine:
     (folder / "shared").mkdir()
-    github = Github(
+    return Github(
         folder / "github",
         releases={"v1": release},
         actions={"actions/cache": actions_cache.action(folder / "shared")},
@@ -244,30 +232,46 @@ def demo(given: Path, folder: Path) -> int:
         tools_cache=folder / "tools",
         python=Path(getattr(sys, "_base_executable", sys.executable)),
     )
+
+
+PLATFORMS: dict[str, Callable[[Path, Path], Engine]] = {"github": github}
+
+
+def demo(given: Path, platform: str, folder: Path) -> int:
+    """The way of a project on one platform; 0 if it came to its end."""
+    folder.mkdir()
+    project = copy_of(given, folder / "project")
+    release = folder / "release"
+    subprocess.run(
+        [sys.executable, ROOT / "scripts" / "release_tree.py", "build", release], check=True, stdout=subprocess.DEVNULL
+    )
+    engine = PLATFORMS[platform](folder, release)
     with Index(folder / "index") as index:
-        steps = job(project, index)
-        print(f"{given.name}: {', '.join(steps)} on a GitHub engine with nothing installed; this takes a minute")
+        steps = steps_of(project, index)
+        names = [name for name, _ in steps]
+        print(f"{given.name}: {', '.join(names)} on {platform}'s engine with nothing installed; this takes a minute")
         sys.stdout.flush()
-        run = github.run(
-            project.checkout,
-            list(with_clocks(steps)),
-            secrets={"INDEX_PASSWORD": index.password},
-            timeout=TIMEOUT_SECONDS,
+        outcome = engine.components(
+            project.checkout, steps, secrets={"INDEX_PASSWORD": index.password}, timeout=TIMEOUT_SECONDS
         )
-        rows = rows_of(run, list(steps))
-        if run.ok:
-            rows.append(install_back(run, index, folder))
+        rows = rows_of(outcome, names)
+        if outcome.ok:
+            rows.append(install_back(outcome, index, folder))
     show(rows)
-    failed = [row.step for row in rows if row.ok is False]
-    if not run.ok:
-        explain(run, failed[0] if failed else "the job")
-    return 0 if run.ok and not failed else 1
+    if not outcome.ok:
+        explain(outcome)
+    return 0 if outcome.ok and all(row.ok for row in rows) else 1
 
 
 def main() -> int:
+    project, wanted = Path(sys.argv[1]).resolve(), sys.argv[2]
+    if wanted not in (*PLATFORMS, "all"):
+        print(f"error: no platform {wanted!r}; there are: {', '.join(PLATFORMS)}, all", file=sys.stderr)
+        return 2
+    platforms = list(PLATFORMS) if wanted == "all" else [wanted]
     with tempfile.TemporaryDirectory(prefix="uv-actions-demo-", ignore_cleanup_errors=True) as name:
         try:
-            return demo(Path(sys.argv[1]).resolve(), Path(name).resolve())
+            return max(demo(project, platform, Path(name).resolve() / platform) for platform in platforms)
         except (Problem, RuntimeError, TimeoutError, tomllib.TOMLDecodeError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 2

@@ -16,9 +16,9 @@ DEMO = Path(__file__).with_name("demo.py")
 pytestmark = pytest.mark.usefixtures("github")
 
 
-def demo(project: Path) -> subprocess.CompletedProcess[str]:
+def demo(project: Path, platform: str = "github") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, DEMO, project], capture_output=True, encoding="utf-8", check=False, timeout=280
+        [sys.executable, DEMO, project, platform], capture_output=True, encoding="utf-8", check=False, timeout=280
     )
 
 
@@ -51,7 +51,7 @@ def test_a_failing_step_is_named_with_its_reason_and_ends_the_way(project: Calla
 
     assert done.returncode == 1
     assert states(done) == {"setup": "ok", "lock-check": "ok", "test": "FAILED", "build": "-", "publish": "-"}
-    assert "test failed:\n  tests/" in done.stderr
+    assert "test failed:\n  error tests/" in done.stderr
     assert "a message, with a comma: and 100%" in done.stderr
 
 

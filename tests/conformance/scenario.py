@@ -36,6 +36,7 @@ class Engine(Protocol):
         env: Mapping[str, str] | None = ...,
         secrets: Mapping[str, str] | None = ...,
         branch: str = ...,
+        timeout: float = ...,
     ) -> Outcome: ...
 
 

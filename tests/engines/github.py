@@ -239,7 +239,7 @@ class Github:
         `password` names one of `secrets`. What `build` made is what `publish` takes, unless that names a `dist`.
         """
         names = [name for name, _ in steps]
-        document = []
+        document: list[dict[str, Any]] = []
         for name, options in steps:
             inputs = dict(options)
             if "password" in inputs:
@@ -247,7 +247,8 @@ class Github:
             if name == "publish" and "build" in names:
                 inputs.setdefault("dist", "${{ steps.build.outputs.dist }}")
                 inputs.setdefault("sha256", "${{ steps.build.outputs.sha256 }}")
-            document.append({"id": name, "uses": f"{COLLECTION}/{name}@v1", "with": inputs})
+            document += [_clock(name), {"id": name, "uses": f"{COLLECTION}/{name}@v1", "with": inputs}]
+        document.append(_clock("end"))
         event, ref, payload = {
             "default-branch": ("push", f"refs/heads/{branch}", {}),
             "change": ("pull_request", "refs/pull/7/merge", {"pull_request": {"head": {"ref": branch}}}),
@@ -268,6 +269,7 @@ class Github:
             ),
             failed=next((name for name in names if run.steps.get(name) == "failure"), ""),
             exit=int(codes[0]) if codes else None,
+            seconds=_seconds(run, names),
         )
 
     def _environment(self, env: Mapping[str, str], path: Sequence[Path]) -> dict[str, str]:
@@ -321,6 +323,16 @@ def silent_server() -> Generator[str]:
 def _one_job(steps: list[dict[str, Any]], checkout: bool) -> dict[str, Any]:
     first = [CHECKOUT] if checkout and not any("actions/checkout@" in each.get("uses", "") for each in steps) else []
     return {"jobs": {"job": {"steps": [*first, *steps]}}}
+
+
+def _clock(name: str) -> dict[str, Any]:
+    """A step that tells the time."""
+    return {
+        "id": f"clock-{name}",
+        "if": "always()",
+        "shell": "sh",
+        "run": 'echo "now=$(date +%s%N)" >> "$GITHUB_OUTPUT"',
+    }
 
 
 def _complete(workflow: dict[str, Any], event: str, env: Mapping[str, str], end: Path) -> dict[str, Any]:
@@ -476,6 +488,13 @@ def _add_what_the_jobs_told(run: Run, folder: Path) -> None:
     for path in _oldest_first(folder.glob("end.*.env")):
         pairs = path.read_text(encoding="utf-8", errors="replace").split("\0")
         run.env = dict(each.split("=", 1) for each in pairs if "=" in each and not each.startswith("ENGINE_"))
+
+
+def _seconds(run: Run, names: Sequence[str]) -> dict[str, float]:
+    """How long the steps took that ran, by the clocks around them."""
+    times = {each: int(run.outputs.get(f"clock-{each}", {}).get("now", 0)) for each in (*names, "end")}
+    pairs = zip(names, [*names[1:], "end"], strict=True)
+    return {name: (times[after] - times[name]) / 1e9 for name, after in pairs if run.steps.get(name) != "skipped"}
 
 
 def _oldest_first(paths: Iterable[Path]) -> list[Path]:

@@ -10,8 +10,8 @@ class Outcome:
     """The end of a job, or of a pipeline.
 
     `outputs` maps a component to its outputs, by the names that its GitHub action has; `findings` is the text of what
-    the platform's own reports show; `failed` is the component that failed, empty if none did; `exit` its exit code,
-    where the platform tells it.
+    the platform's own reports show; `failed` is the component that failed, empty if none did; `exit` its exit code, and
+    `seconds` how long each component took, where the platform tells it.
     """
 
     ok: bool
@@ -20,3 +20,4 @@ class Outcome:
     findings: str = ""
     failed: str = ""
     exit: int | None = None
+    seconds: dict[str, float] = field(default_factory=dict)

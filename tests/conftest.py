@@ -17,6 +17,7 @@ from engines.buildkite_agent import buildkite_agent
 from engines.buildkite_api import AgentApi
 from engines.fetch import ENGINES
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
+from engines.gitlab import Gitlab, collection_repository
 from engines.pythons import pythons as all_pythons
 
 pytest_plugins = ["services.fixtures"]
@@ -143,6 +144,37 @@ def new_buildkite(
 def buildkite(new_buildkite: Callable[[str], Buildkite]) -> Buildkite:
     """A Buildkite of the test's own."""
     return new_buildkite("buildkite")
+
+
+@pytest.fixture(scope="session")
+def collection(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A git repository that has the release tree under its tags."""
+    return collection_repository(release, tmp_path_factory.mktemp("collection"))
+
+
+@pytest.fixture
+def new_gitlab(
+    release: Path, collection: Path, tool_cache: Path, shared: Path, tmp_path: Path
+) -> Callable[[str], Gitlab]:
+    """Makes a GitLab, with this release as `org/uv-actions` and its state in a folder of the given name."""
+
+    def make(name: str) -> Gitlab:
+        return Gitlab(
+            tmp_path / name,
+            release=release,
+            collection=collection,
+            tool_cache=tool_cache,
+            tools_cache=shared / "tools",
+            python=Path(getattr(sys, "_base_executable", sys.executable)),
+        )
+
+    return make
+
+
+@pytest.fixture
+def gitlab(new_gitlab: Callable[[str], Gitlab]) -> Gitlab:
+    """A GitLab of the test's own."""
+    return new_gitlab("gitlab")
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from engines import actions_cache
+from engines import actions_cache, gitlab
 from engines.actionlint import actionlint
 from engines.buildkite_agent import buildkite_agent
 from engines.pythons import pythons
@@ -31,6 +31,7 @@ class Engine:
 
 ENGINES = {
     "github": Engine(actions_cache.prepare, frozenset({"github", "new_github"}), "npm's registry"),
+    "gitlab": Engine(gitlab.prepare, frozenset({"gitlab", "new_gitlab"}), "npm's registry, and rsync"),
     "pythons": Engine(pythons, frozenset({"pythons"}), "a Go module proxy"),
     "buildkite": Engine(buildkite_agent, frozenset({"buildkite", "new_buildkite"}), "a Go module proxy"),
     "actionlint": Engine(actionlint, frozenset({"actionlint"}), "a Go module proxy"),

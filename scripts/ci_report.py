@@ -5,19 +5,25 @@
 # ///
 """Shows what SARIF and JUnit reports say, the way the CI platform shows things.
 
-On GitHub: annotations on the lines to mend and a table in the step's summary. Everywhere else: text on stdout.
+On GitHub: annotations on the lines to mend and a table in the step's summary. On GitLab: a Code Quality report of what
+SARIF says (JUnit it reads itself). On Buildkite: an annotation of the build. There and everywhere else: text on stdout.
 Paths in the result are relative to the root of the repository, wherever the reporting tool ran.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import hashlib
 import html
 import io
 import json
 import os
 import re
+import shutil
+import subprocess
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,7 +32,22 @@ from urllib.request import url2pathname
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from _common import Exit, Failure, Finding, Parser, add_summary, as_json, exit_for, github_command, on_github, run_main
+from _common import (
+    AGENT_SECONDS,
+    Exit,
+    Failure,
+    Finding,
+    Parser,
+    add_summary,
+    as_json,
+    exit_for,
+    github_command,
+    platform,
+    run_main,
+    say,
+    warn,
+    write_atomic,
+)
 
 LEVELS = ("error", "warning", "note")
 
@@ -36,10 +57,22 @@ ANNOTATIONS = 9
 ANNOTATION_CHARACTERS = 4000
 # GitHub drops the whole summary of a step above 1 MiB; other steps of the same component may add to it.
 SUMMARY_BYTES = 900_000
+# Buildkite takes an annotation of at most 1 MiB.
+BUILDKITE_BYTES = 1024 * 1024
+# GitLab's severity of a level. Its two highest, `critical` and `blocker`, are left to those who scan for weaknesses.
+GITLAB_SEVERITIES = {"error": "major", "warning": "minor", "note": "info"}
 # One traceback must not take the place of all the others.
 DETAIL_CHARACTERS = 8000
 TITLE_CHARACTERS = 200
 CELL_CHARACTERS = 1000
+
+# The variable with the folder of the job's checkout, where `.git` doesn't show it.
+CHECKOUTS = {
+    "github": "GITHUB_WORKSPACE",
+    "gitlab": "CI_PROJECT_DIR",
+    "jenkins": "WORKSPACE",
+    "buildkite": "BUILDKITE_BUILD_CHECKOUT_PATH",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +124,13 @@ def main() -> int:
     parser.add_argument("--title", default="", help="heading of the result (default: the reporting tool's name)")
     parser.add_argument("--platform", default="auto", choices=["auto", *PLATFORMS], help="whose form (default: auto)")
     parser.add_folder("the folder in which the reporting tool ran: relative paths start there (default: .)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default="gl-code-quality-report.json",
+        metavar="FILE",
+        help="GitLab: the Code Quality report, to which a job's later calls add (default: gl-code-quality-report.json)",
+    )
     parser.add_argument("--fail-on", default="never", choices=["never", *LEVELS], help="exit 1 from this level on")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write what was read as one JSON object")
     options = parser.parse_args()
@@ -105,16 +145,16 @@ def main() -> int:
         options.json.write_text(json_of(reports, ok=code is Exit.OK), encoding="utf-8")
 
     use_utf8()
-    PLATFORMS[options.platform if options.platform != "auto" else detect()](reports)
+    PLATFORMS[options.platform if options.platform != "auto" else detect()](reports, tree, options)
     return code
 
 
 def find_tree(base: Path) -> Tree:
-    """The repository around a folder: the nearest one with `.git`, else GitHub's workspace, else the folder itself."""
+    """The repository around a folder: the nearest one with `.git`, else the job's checkout, else the folder itself."""
     for folder in (base, *base.parents):
         if (folder / ".git").exists():
             return Tree(folder, base)
-    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or base)
+    workspace = Path(os.environ.get(CHECKOUTS.get(platform(), "")) or base)
     return Tree(workspace if base.is_relative_to(workspace) else base, base)
 
 
@@ -579,7 +619,7 @@ def text_line(finding: Found) -> str:
     return f"{finding.level}: {for_log(place + cut(finding.message, ANNOTATION_CHARACTERS) + rule)}"
 
 
-def show_as_text(reports: Sequence[Report]) -> None:
+def show_as_text(reports: Sequence[Report], _tree: Tree, _options: Namespace) -> None:
     """A line for each finding, then one for each report."""
     for report in reports:
         for finding in by_level(report.findings):
@@ -588,7 +628,7 @@ def show_as_text(reports: Sequence[Report]) -> None:
         print(f"= {for_log(report.name)}: {verdict(report)}")
 
 
-def show_on_github(reports: Sequence[Report]) -> None:
+def show_on_github(reports: Sequence[Report], _tree: Tree, _options: Namespace) -> None:
     """Annotations as far as GitHub keeps them, the rest as lines of the log, and everything in the step's summary."""
     findings = [finding for report in reports for finding in report.findings]
     for level in LEVELS:
@@ -599,7 +639,11 @@ def show_on_github(reports: Sequence[Report]) -> None:
             print(text_line(finding))
     for report in reports:
         print(f"= {for_log(report.name)}: {verdict(report)}")
-    add_summary(summary(reports, SUMMARY_BYTES - summary_size()))
+    text = summary(reports, SUMMARY_BYTES - summary_size())
+    counts = [sum(finding.level == level for finding in findings) for level in LEVELS]
+    if unshown := sum(max(0, count - ANNOTATIONS) for count in counts):
+        text += f"\nGitHub keeps few annotations: {unshown} more findings are only here and in the log.\n"
+    add_summary(text)
 
 
 def annotation(finding: Found) -> str:
@@ -628,7 +672,7 @@ def summary(reports: Sequence[Report], room: int) -> str:
     """The Markdown of all reports, in at most `room` bytes: what has no place there is told in a note at the end."""
     kept: list[str] = []
     cut_findings, is_cut = 0, False
-    room -= 500  # for the notes
+    room -= 500  # for notes
     for count, piece in (piece for report in reports for piece in pieces(report)):
         # Behind the first piece without a place nothing follows, or a table would go on without its head.
         is_cut = is_cut or len(piece.encode()) > room
@@ -637,19 +681,10 @@ def summary(reports: Sequence[Report], room: int) -> str:
         else:
             room -= len(piece.encode())
             kept.append(piece)
-    unshown = sum(max(0, count - ANNOTATIONS) for count in level_counts(reports))
-    if unshown:
-        kept.append(f"\nGitHub keeps few annotations: {unshown} more findings are only here and in the log.\n")
     if is_cut:
         lost = f"{cut_findings} findings" if cut_findings else "some tracebacks"
-        kept.append(
-            f"\nThis summary was cut, since GitHub takes 1 MiB: {lost} are missing. The log has all findings.\n"
-        )
+        kept.append(f"\nThis summary was cut to less than 1 MiB: {lost} are missing. The log has all findings.\n")
     return "".join(kept)
-
-
-def level_counts(reports: Sequence[Report]) -> list[int]:
-    return [sum(finding.level == level for report in reports for finding in report.findings) for level in LEVELS]
 
 
 def pieces(report: Report) -> Iterator[tuple[int, str]]:
@@ -685,13 +720,108 @@ def details(finding: Found) -> str:
     return f"<details><summary><code>{name}</code></summary>\n\n{fence}text\n{text}\n{fence}\n\n</details>\n"
 
 
-# A new platform is a row here, with how it is recognised in `detect`.
-PLATFORMS: dict[str, Callable[[Sequence[Report]], None]] = {"github": show_on_github, "text": show_as_text}
+def show_on_gitlab(reports: Sequence[Report], tree: Tree, options: Namespace) -> None:
+    """Text for the log, and the findings of SARIF as a Code Quality report."""
+    show_as_text(reports, tree, options)
+    analysed = [report for report in reports if not report.tests]
+    if not analysed:
+        return
+    # With no findings too: GitLab compares a merge request's report with the one of the target branch.
+    entries = {each["fingerprint"]: each for each in (*written_before(options.output), *code_quality(analysed, tree))}
+    write_atomic(options.output, json.dumps(list(entries.values()), indent=2) + "\n")
+
+
+def code_quality(reports: Sequence[Report], tree: Tree) -> list[dict[str, Any]]:
+    """The findings as entries of GitLab's Code Quality report.
+
+    The fingerprint tells GitLab whether the target branch has the same finding: it holds no line, so that lines added
+    above change nothing; the same words again in the same file are counted.
+    Source: https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
+    """
+    entries = []
+    seen: collections.Counter[str] = collections.Counter()
+    pairs = ((report, finding) for report in reports for finding in report.findings)
+    for report, finding in sorted(pairs, key=lambda pair: (pair[1].file, pair[1].line)):
+        inside = bool(finding.file) and not Path(finding.file).is_absolute()
+        message = " ".join((finding.message if inside else f"{where(finding)} {finding.message}").split())
+        check, path = finding.rule or report.name, finding.file if inside else place_without_file(tree)
+        same = "\0".join([check, path, re.sub(r"(\bline |:)\d+", r"\1", message)])
+        seen[same] += 1
+        entries.append(
+            {
+                "description": cut(message, ANNOTATION_CHARACTERS),
+                "check_name": check,
+                "fingerprint": hashlib.sha256(f"{same}\0{seen[same]}".encode()).hexdigest(),
+                "severity": GITLAB_SEVERITIES[finding.level],
+                "location": {"path": path, "lines": {"begin": max(1, finding.line) if inside else 1}},
+                # Not of the format: by it a job knows its own entries from those of an earlier one on the same machine.
+                "job": os.environ.get("CI_JOB_ID", ""),
+            }
+        )
+    return entries
+
+
+def place_without_file(tree: Tree) -> str:
+    """Where GitLab shows a finding that names no file of the repository: at the project's pyproject.toml, if any."""
+    project = tree.base / "pyproject.toml"
+    return tree.relative(project, tree.base) if exists(project) else "."
+
+
+def written_before(output: Path) -> list[dict[str, Any]]:
+    """What an earlier call in the same job has written; nothing of what another job left there."""
+    try:
+        entries = items(json.loads(output.read_bytes()))
+    except FileNotFoundError:
+        return []
+    except (ValueError, RecursionError):
+        warn(f"{output} is no Code Quality report and is replaced")
+        return []
+    ours = [entry for entry in entries if entry.get("job") == os.environ.get("CI_JOB_ID", "")]
+    return [entry for entry in ours if isinstance(entry.get("fingerprint"), str)]
+
+
+def show_on_buildkite(reports: Sequence[Report], tree: Tree, options: Namespace) -> None:
+    """Text for the log, and everything in an annotation, which a later call for the same replaces."""
+    show_as_text(reports, tree, options)
+    agent = shutil.which("buildkite-agent")
+    if not agent:
+        say("without `buildkite-agent` on PATH there is no annotation")
+        return
+    levels = {finding.level for report in reports for finding in report.findings}
+    styles = {"error": "error", "warning": "warning", "note": "info"}
+    style = next((styles[level] for level in LEVELS if level in levels), "success")
+    subject = "\0".join([*(report.name for report in reports), tree.relative(tree.base, tree.base)])
+    context = f"uv-actions-{os.environ.get('BUILDKITE_JOB_ID', '')}-{hashlib.sha256(subject.encode()).hexdigest()[:12]}"
+    try:
+        done = subprocess.run(
+            [agent, "annotate", "--style", style, "--context", context],
+            input=summary(reports, BUILDKITE_BYTES),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=AGENT_SECONDS,
+            check=False,
+        )
+        why = f"exit code {done.returncode}: {for_log(clean(done.stdout).strip())}" if done.returncode else ""
+    except (OSError, subprocess.TimeoutExpired) as error:
+        why = str(error)
+    if why:
+        warn(f"`buildkite-agent annotate` made no annotation: {cut(why, CELL_CHARACTERS)}")
+
+
+# A new platform is a row here.
+PLATFORMS: dict[str, Callable[[Sequence[Report], Tree, Namespace], None]] = {
+    "github": show_on_github,
+    "gitlab": show_on_gitlab,
+    "buildkite": show_on_buildkite,
+    "text": show_as_text,
+}
 
 
 def detect() -> str:
-    """The platform that this process runs on."""
-    return "github" if on_github() else "text"
+    """The form for the platform that this process runs on."""
+    return platform() if platform() in PLATFORMS else "text"
 
 
 if __name__ == "__main__":

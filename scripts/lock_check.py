@@ -44,6 +44,7 @@ from _common import (
     find_uv,
     on_github,
     outputs_have_a_file,
+    platform,
     run_main,
     say,
     set_outputs,
@@ -119,6 +120,14 @@ DROPPED_VARIABLES = (
     "UV_WORKING_DIRECTORY",
     "VIRTUAL_ENV",
 )
+
+# The variable with the folder of the job's checkout, where `.git` doesn't show it.
+CHECKOUTS = {
+    "github": "GITHUB_WORKSPACE",
+    "gitlab": "CI_PROJECT_DIR",
+    "jenkins": "WORKSPACE",
+    "buildkite": "BUILDKITE_BUILD_CHECKOUT_PATH",
+}
 
 # The longest that uv may take for a lock that has to be resolved anew, in seconds.
 LIMIT = 300
@@ -209,7 +218,7 @@ class Repository:
         root = next((each for each in (here, *here.parents) if (each / ".git").exists()), None)
         files = list_by_git(root) if root else None
         if root is None:
-            workspace = Path(os.environ.get("GITHUB_WORKSPACE") or here).resolve()
+            workspace = Path(os.environ.get(CHECKOUTS.get(platform(), "")) or here).resolve()
             root = workspace if here.is_relative_to(workspace) else here
         if files is None:
             files = list_by_walk(root)

@@ -650,10 +650,28 @@ def test_a_repository_that_git_refuses_is_walked(checkout: Checkout) -> None:
     assert set(checkout.check().states) == {"a/uv.lock"}
 
 
-def test_without_git_the_workspace_is_the_root(checkout: Checkout) -> None:
+@pytest.mark.parametrize(
+    ("platform", "variable"),
+    [
+        ("github", "GITHUB_WORKSPACE"),
+        ("gitlab", "CI_PROJECT_DIR"),
+        ("jenkins", "WORKSPACE"),
+        ("buildkite", "BUILDKITE_BUILD_CHECKOUT_PATH"),
+    ],
+)
+def test_without_git_the_jobs_checkout_is_the_root(checkout: Checkout, platform: str, variable: str) -> None:
     locked(checkout, folder="a")
     shutil.rmtree(checkout.root / ".git")
-    assert checkout.check(folder="a", GITHUB_WORKSPACE=str(checkout.root)).states == {"a/uv.lock": "fresh"}
+    job = {"UV_ACTIONS_PLATFORM": platform, variable: str(checkout.root)}
+    assert checkout.check(folder="a", **job).states == {"a/uv.lock": "fresh"}
+
+
+def test_outputs_go_where_the_wrapper_wants_them(checkout: Checkout, tmp_path: Path) -> None:
+    locked(checkout)
+    output = tmp_path / "outputs.json"
+    job = {"UV_ACTIONS_PLATFORM": "jenkins", "UV_ACTIONS_OUTPUT": str(output)}
+    assert checkout.check(as_="sarif", **job).rc == 0
+    assert json.loads(output.read_text()) == {"state": "fresh", "findings": "0"}
 
 
 def test_a_files_name_is_data(checkout: Checkout) -> None:

@@ -18,6 +18,7 @@ from engines.buildkite_api import AgentApi
 from engines.fetch import ENGINES
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
 from engines.gitlab import Gitlab, collection_repository
+from engines.jenkins import LIBRARY, Jenkins
 from engines.pythons import pythons as all_pythons
 
 pytest_plugins = ["services.fixtures"]
@@ -144,6 +145,30 @@ def new_buildkite(
 def buildkite(new_buildkite: Callable[[str], Buildkite]) -> Buildkite:
     """A Buildkite of the test's own."""
     return new_buildkite("buildkite")
+
+
+@pytest.fixture
+def new_jenkins(release: Path, tool_cache: Path, shared: Path, tmp_path: Path) -> Callable[[str], Jenkins]:
+    """Makes a Jenkins, with this release as the library `uv-actions@v1` and its state in a folder of the given name."""
+
+    def make(name: str) -> Jenkins:
+        return Jenkins(
+            tmp_path / name,
+            libraries={f"{LIBRARY}@v1": release},
+            python=Path(getattr(sys, "_base_executable", sys.executable)),
+            env={
+                "UV_ACTIONS_TOOL_DIR": str(tool_cache / "uv-actions" / "uv"),
+                "UV_ACTIONS_TOOLS_CACHE": str(shared / "tools"),
+            },
+        )
+
+    return make
+
+
+@pytest.fixture
+def jenkins(new_jenkins: Callable[[str], Jenkins]) -> Jenkins:
+    """A Jenkins of the test's own."""
+    return new_jenkins("jenkins")
 
 
 @pytest.fixture(scope="session")

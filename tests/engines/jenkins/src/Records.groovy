@@ -1,0 +1,30 @@
+package engine
+
+import groovy.transform.CompileStatic
+
+/** What a build leaves behind beside its log: files below `folder`, and lists for the result. */
+@CompileStatic
+class Records {
+    final File folder
+    final List<File> libraries = []
+    final List<Map<String, Object>> junit = []
+    final List<Map<String, Object>> coverage = []
+    final List<Map<String, Object>> issues = []
+    final List<Map<String, Object>> shells = []
+    final List<String> stages = []
+    final Map<String, Object> notes = [:]
+    String failedStage = ''
+
+    Records(File folder) { this.folder = folder }
+
+    File place(String path) {
+        File place = new File(folder, path)
+        place.parentFile.mkdirs()
+        return place
+    }
+
+    synchronized Map<String, Object> asMap() {
+        return [junit: junit, coverage: coverage, issues: issues, shells: shells, stages: stages, notes: notes,
+                failedStage: failedStage] as Map<String, Object>
+    }
+}

@@ -343,8 +343,10 @@ def fits(uv: Uv, request: str, venv: Path, version: str) -> bool:
     """Whether the environment, of that version, has the Python that was asked for."""
     if is_path(request, uv.directory):
         return uv.ask("python", "find", "--show-version", request) == version
-    # uv prefers the project's environment, and so finds another Python only if this one isn't what was asked for.
-    chosen = uv.ask("python", "find", request)
+    # Asked inside of an environment, uv takes its Python exactly if that is what was asked for. Left to itself it would
+    # look into `.venv` alone, wherever UV_PROJECT_ENVIRONMENT is.
+    inside = Uv(uv.directory, {**uv.environment, "VIRTUAL_ENV": str(venv)})
+    chosen = inside.ask("python", "find", "--no-project", request)
     return Path(chosen).parent.resolve().is_relative_to(venv.resolve())
 
 

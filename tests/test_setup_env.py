@@ -94,3 +94,12 @@ def test_without_sync_nothing_is_made(project: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert not (project / ".venv").exists()
     assert f"UV_PYTHON={sys.version_info.major}.{sys.version_info.minor}\n" in result.stdout
+
+
+def test_the_environment_may_lie_elsewhere(project: Path) -> None:
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    elsewhere = project.parent / "elsewhere"
+    result = setup_env(project, f"--python-version={version}", **LOGIN, UV_PROJECT_ENVIRONMENT=str(elsewhere))
+    assert result.returncode == 0, result.stderr
+    assert f"venv={elsewhere}\n" in result.stdout
+    assert list(elsewhere.rglob("dep-1.0.dist-info"))

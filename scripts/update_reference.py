@@ -9,7 +9,7 @@ Between `<!-- reference -->` and `<!-- /reference -->` of a README.md it puts
 
     actions/<component>/            the header, inputs and outputs of its action.yml
     gitlab-templates/               the header and `spec: inputs` of each template
-    jenkins-shared-lib/             the `.txt` of each step of `vars/`
+    jenkins-shared-lib/             the text of each step of `vars/`, with its parameters
     buildkite-plugins/<plugin>/     the header and `configuration` of its plugin.yml
     scripts/                        the `--help` of each tool
 
@@ -19,6 +19,7 @@ no YAML parser. It holds `{"<option>": {"type": …, "enum": […], "required": 
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -60,12 +61,26 @@ def templates(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yml"))
 
 
+# A parameter in the text that Jenkins shows for a step: a list item that begins with its name.
+PARAMETER = re.compile(r"<li><code>(\w+)</code>: (.*?)</li>", re.DOTALL)
+
+
 def reference_of_steps(folder: Path) -> str:
-    """The text that Jenkins shows for each step."""
+    """What Jenkins shows for each step, which is HTML, with the parameters as a table."""
     parts = []
     for path in sorted(folder.glob("*.txt")):
-        parts += [f"### {path.stem}", f"```text\n{path.read_text(encoding='utf-8').strip()}\n```"]
+        text = path.read_text(encoding="utf-8")
+        parameters = {name: {"description": markdown(said)} for name, said in PARAMETER.findall(text)}
+        said = [markdown(paragraph) for paragraph in re.findall(r"<p>(.*?)</p>", text, re.DOTALL)]
+        parts += [f"### {path.stem}", *said]
+        if parameters:
+            parts.append(table("####", "parameters", parameters))
     return "\n\n".join(parts)
+
+
+def markdown(text: str) -> str:
+    """HTML of ours, where only `<code>` is more than text, as Markdown."""
+    return html.unescape(re.sub(r"</?code>", "`", text))
 
 
 def reference_of_plugin(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import stat
@@ -16,6 +15,7 @@ import action_guard
 import pytest
 import yaml
 from engines import actionlint as engine
+from linters import check
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ROOT / "scripts"
@@ -41,15 +41,6 @@ SHELL_FILES += [path for path in FILES if path.suffix == ".sh" and path not in S
 
 def named(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-def check(*command: str | Path, cwd: Path = ROOT) -> None:
-    """Runs a linter, by its name in the tests' environment; what it finds is the failure."""
-    program = shutil.which(command[0], path=os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]]))
-    if not program:
-        pytest.fail(f"{command[0]} is not on this machine; `sh tests/run` installs what the tests need")
-    done = subprocess.run([program, *command[1:]], check=False, cwd=cwd, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -28,7 +28,14 @@ PARTS = {
     "gitlab-templates/build.yml": "spec: {inputs: {image: {description: The image.}}}\n---\nx: {script: [x]}\n",
     "gitlab-templates/README.md": "# GitLab\n<!-- reference -->\nold\n<!-- /reference -->\nend\n",
     "jenkins-shared-lib/vars/uvTest.groovy": "def call(Map options) {}\n",
-    "jenkins-shared-lib/vars/uvTest.txt": "Runs the tests.\n\nargs: more arguments\n",
+    "jenkins-shared-lib/vars/uvTest.txt": """
+        <p>Runs the tests:
+        <code>uvTest { a -&gt; b }</code>.</p>
+        <ul>
+        <li><code>args</code>: More <code>a | b</code>.
+        Type: list. Default: <code>[]</code></li>
+        </ul>
+        """,
     "jenkins-shared-lib/README.md": "<!-- reference --><!-- /reference -->",
     "buildkite-plugins/uv-test/plugin.yml": """
         name: uv-test
@@ -88,7 +95,8 @@ def test_references(parts: Path) -> None:
         end
         """)
     jenkins = (parts / "jenkins-shared-lib/README.md").read_text()
-    assert "### uvTest\n\n```text\nRuns the tests.\n\nargs: more arguments\n```" in jenkins
+    assert "### uvTest\n\nRuns the tests:\n`uvTest { a -> b }`.\n\n#### Parameters\n" in jenkins
+    assert "\n| `args` | More `a \\| b`. Type: list. Default: `[]` |\n" in jenkins
     plugin = (parts / "buildkite-plugins/uv-test/README.md").read_text()
     assert "| `cache` | Who uses it. |\n| `args` | More arguments. |\n" in plugin
 
@@ -108,7 +116,7 @@ def test_options_of_a_plugin_as_json(parts: Path) -> None:
     ("part", "old", "new", "stale"),
     [
         ("gitlab-templates/test.yml", "The job's name", "Its name", ["gitlab-templates/README.md"]),
-        ("jenkins-shared-lib/vars/uvTest.txt", "more", "other", ["jenkins-shared-lib/README.md"]),
+        ("jenkins-shared-lib/vars/uvTest.txt", "More", "Other", ["jenkins-shared-lib/README.md"]),
         (
             "buildkite-plugins/uv-test/plugin.yml",
             "cache:",

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from engines import actions_cache, gitlab, jenkins
+from engines import actions_cache, gitlab, groovy_lint, jenkins
 from engines.actionlint import actionlint
 from engines.buildkite_agent import buildkite_agent
 from engines.pythons import pythons
@@ -35,6 +35,7 @@ ENGINES = {
     "pythons": Engine(pythons, frozenset({"pythons"}), "a Go module proxy"),
     "buildkite": Engine(buildkite_agent, frozenset({"buildkite", "new_buildkite"}), "a Go module proxy"),
     "jenkins": Engine(jenkins.prepare, frozenset({"jenkins", "new_jenkins"}), "Maven Central"),
+    "groovy-lint": Engine(groovy_lint.prepare, frozenset({"groovy_lint"}), "npm's registry"),
     "actionlint": Engine(actionlint, frozenset({"actionlint"}), "a Go module proxy"),
 }
 

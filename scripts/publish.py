@@ -11,10 +11,13 @@ without the checkout's configuration: in that one, `trusted-publishing` beats th
 publishes should do what its own options say. What is taken from there is the index named by `index`, and `publish-url`
 and `check-url` where neither of these options is given.
 
-The password comes from UV_ACTIONS_PUBLISH_PASSWORD alone, since the arguments of a process can be read by others.
+With `sha256`, the list that `build` gives out, nothing is uploaded unless the distributions are exactly those of it.
 
-Exit: 2 wrong use, 3 the index holds other content under the same name, 4 not authorised (password, permission, trusted
-publishing refused), 5 network or an index that doesn't answer as one.
+The password comes from UV_ACTIONS_PUBLISH_PASSWORD alone, since the arguments of a process can be read by others.
+Variables of uv that a job may have from anywhere, an earlier job of the pipeline among it, don't move the upload.
+
+Exit: 2 wrong use, 3 a file isn't the one that was built, or the index holds other content under the same name, 4 not
+authorised (password, permission, trusted publishing refused), 5 network or an index that doesn't answer as one.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urljoin, urlsplit, urlunsplit
 
 from _common import (
+    AGENT_SECONDS,
     Exit,
     Failure,
     Parser,
@@ -47,6 +51,7 @@ from _common import (
     find_uv,
     mask,
     on_github,
+    platform,
     redact,
     run_main,
     say,
@@ -87,6 +92,12 @@ INSTEAD_OF = {
     "UV_PUBLISH_NO_ATTESTATIONS": "dist",
 }
 
+# The option that brings a password; a platform whose options aren't secrets takes the name of one.
+PASSWORD_OPTIONS = {"gitlab": "password-env", "jenkins": "credentialsId", "buildkite": "password-env"}
+
+# The variable that holds the tag a job runs for; GitHub has one for all refs.
+TAGS = {"gitlab": "CI_COMMIT_TAG", "jenkins": "TAG_NAME", "buildkite": "BUILDKITE_TAG"}
+
 ATTESTATION = ".publish.attestation"
 # The first uv that uploads attestations.
 ATTESTING_UV = (0, 9, 12)
@@ -94,19 +105,41 @@ ATTESTING_UV = (0, 9, 12)
 PERMISSION = "permissions:\n    id-token: write\n    contents: read"
 
 # The claims that indexes compare with a publisher, and those that tell a person which job it was.
-CLAIMS = (
-    "iss",
-    "aud",
-    "sub",
-    "repository",
-    "repository_owner",
-    "repository_owner_id",
-    "job_workflow_ref",
-    "workflow_ref",
-    "ref",
-    "environment",
-    "event_name",
-)
+# Sources: https://docs.github.com/actions/reference/security/oidc,
+# https://docs.gitlab.com/ci/secrets/id_token_authentication, https://buildkite.com/docs/agent/cli/reference/oidc
+CLAIMS = {
+    "github": (
+        "iss",
+        "aud",
+        "sub",
+        "repository",
+        "repository_owner",
+        "repository_owner_id",
+        "job_workflow_ref",
+        "workflow_ref",
+        "ref",
+        "environment",
+        "event_name",
+    ),
+    "gitlab": (
+        "iss",
+        "aud",
+        "sub",
+        "project_path",
+        "ci_config_ref_uri",
+        "ref_path",
+        "ref_protected",
+        "environment",
+        "pipeline_source",
+    ),
+    "buildkite": ("iss", "aud", "sub", "organization_slug", "pipeline_slug", "build_branch", "build_tag", "step_key"),
+}
+
+# The one GitLab whose identities PyPI takes.
+GITLAB_ISSUER = "https://gitlab.com"
+
+# What a server answers with that points to another one.
+REDIRECTIONS = (301, 302, 303, 307, 308)
 
 # Seconds between two looks at the index after an upload.
 PAUSE = 3
@@ -147,12 +180,16 @@ class Target:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What a run will do; `--dry-run` shows it and the real run does it. `login` is empty for trusted publishing."""
+    """What a run will do; `--dry-run` shows it and the real run does it. `login` is empty for trusted publishing.
+
+    `forwarded` are the projects for which the index points to another one, so that uv must not look there.
+    """
 
     target: Target
     login: Login | None
     upload: tuple[Distribution, ...]
     skip: tuple[Distribution, ...]
+    forwarded: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[Distribution, ...]:
@@ -168,6 +205,12 @@ def parse_arguments() -> Namespace:
     parser = Parser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_folder("the folder that `dist` and `index` are relative to (default: .)")
     parser.add_argument("--dist", default="dist", help="folders or files to upload, one a line; default: dist")
+    parser.add_argument(
+        "--sha256",
+        default="",
+        metavar="LIST",
+        help="what `dist` has to hold: a hash, two spaces, a file's name, a line",
+    )
     parser.add_argument("--index", default="", help="an index of the project's configuration that has a publish-url")
     parser.add_argument("--publish-url", default="", help="where to upload; default: uv's own")
     parser.add_argument("--check-url", default="", help="the simple API of that index, to skip what is there")
@@ -193,7 +236,7 @@ def main() -> int:
     try:
         return publish(arguments, password)
     except Failure as failure:
-        if on_github():
+        if has_summary():
             add_summary(failure_as_markdown(failure))
         raise
 
@@ -204,6 +247,8 @@ def publish(arguments: Namespace, password: str) -> int:
     login = choose_login(arguments.trusted_publishing, arguments.username, password)
     warn_of_uv_variables(os.environ)
     files = find_distributions(folder, as_lines(arguments.dist))
+    if built := read_hashes(arguments.sha256):
+        check_hashes(files, built)
     if arguments.tag_matches_version:
         check_tag(tag_of(os.environ), files)
     target = find_target(folder, arguments, login)
@@ -225,21 +270,33 @@ def publish(arguments: Namespace, password: str) -> int:
 
 def choose_login(trusted_publishing: str, username: str, password: str) -> Login | None:
     """The login to upload with, or None for trusted publishing."""
-    ways = "give `password` (with `username`, unless it is a token), or drop both and use trusted publishing"
+    option = password_option()
+    ways = f"give `{option}` (with `username`, unless it is a token), or drop both and use trusted publishing"
+    if platform() == "jenkins" and not password:
+        raise Failure(
+            "no password is given, and trusted publishing can't take its place: indexes trust no identity of Jenkins",
+            f"give `{option}`: the id of credentials that hold an API token, or a user name with a password",
+        )
     if trusted_publishing == "always" and (username or password):
-        given = " and ".join(name for name, value in (("username", username), ("password", password)) if value)
+        given = " and ".join(name for name, value in (("username", username), (option, password)) if value)
         raise Failure(f"`{given}` is given beside `trusted-publishing: always`, and only one of them can be used", ways)
     if username and not password:
-        raise Failure(f"`username` is {username!r}, but `password` is empty: is the secret missing here?", ways)
+        raise Failure(f"`username` is {username!r}, but `{option}` is empty: is the secret missing here?", ways)
     if trusted_publishing == "never" and not password:
-        raise Failure("`trusted-publishing` is `never`, and no `password` is given", ways)
+        raise Failure(f"`trusted-publishing` is `never`, and no `{option}` is given", ways)
     return Login(username or "__token__", password) if password else None
+
+
+def password_option() -> str:
+    """The option that users of this platform give a password by."""
+    return PASSWORD_OPTIONS.get(platform(), "password")
 
 
 def warn_of_uv_variables(environment: Mapping[str, str]) -> None:
     """Says which of uv's variables for uploads don't count here: a job may have them from anywhere."""
     for name, option in INSTEAD_OF.items():
         if environment.get(name):
+            option = password_option() if option == "password" else option
             warn(f"{name} of the environment is not used; give `{option}`", title="publish")
 
 
@@ -285,6 +342,39 @@ def files_at(path: Path) -> list[Path]:
 def as_distribution(path: Path, attestations: tuple[Path, ...]) -> Distribution:
     project, version = name_and_version(path.name) or ("", "")
     return Distribution(path, project, version, path.stat().st_size, sha256_of(path), attestations)
+
+
+def read_hashes(text: str) -> dict[str, str]:
+    """The names and hashes in a list as `sha256sum` writes it and `build` gives it out."""
+    hashes: dict[str, str] = {}
+    for line in as_lines(text):
+        found = re.fullmatch(r"(?P<digest>[0-9a-fA-F]{64}) [ *](?P<name>\S.*)", line)
+        if not found:
+            raise Failure(
+                f"`sha256` has a line that is no hash, two spaces and a name: {line!r}",
+                "give the output `sha256` of the component `build` as it is",
+            )
+        if hashes.setdefault(found["name"], found["digest"].lower()) != found["digest"].lower():
+            raise Failure(f"`sha256` has two hashes of {found['name']}", "give the list of one build")
+    return hashes
+
+
+def check_hashes(files: Sequence[Distribution], built: Mapping[str, str]) -> None:
+    """Refuses distributions that are not, one by one, those that were built: each came through a store of others."""
+    found = {file.name: file.sha256 for file in files}
+    changed = [name for name in found if name in built and found[name] != built[name]]
+    wrong = [
+        *(f"{name} has other content (here {found[name]}, built {built[name]})" for name in changed),
+        *(f"{name} was not built" for name in found if name not in built),
+        *(f"{name} is missing" for name in built if name not in found),
+    ]
+    if wrong:
+        raise Failure(
+            f"`dist` does not hold what `sha256` says was built: {'; '.join(wrong)}",
+            "publish the files of the build alone: look for what writes to `dist` after it, then run the build again",
+            Exit.VERIFICATION,
+            "publish: not what was built",
+        )
 
 
 def name_and_version(file_name: str) -> tuple[str, str] | None:
@@ -364,7 +454,10 @@ def check_address(option: str, url: str) -> None:
 def configuration_files(folder: Path) -> list[Path]:
     """uv's configuration for a folder, the nearest first: a `uv.toml` hides a `pyproject.toml` beside it."""
     if named := os.environ.get("UV_CONFIG_FILE"):
-        return [Path(named)]
+        if platform() != "gitlab":
+            return [Path(named)]
+        # An earlier job's dotenv report would decide there where this one uploads.
+        warn("UV_CONFIG_FILE of the environment is not used; give `publish-url`", title="publish")
     found = []
     for each in (folder.resolve(), *folder.resolve().parents):
         beside = [each / name for name in ("uv.toml", "pyproject.toml") if (each / name).is_file()]
@@ -443,9 +536,10 @@ class Links(html.parser.HTMLParser):
         self.found += [value for key, value in attrs if tag == "a" and key == "href" and value]
 
 
-def read_index(target: Target, project: str) -> Files:
-    """The files of a project that the index lists; none for an unknown project.
+def read_index(target: Target, project: str) -> Files | None:
+    """The files of a project that the index lists; none for an unknown project, None if it points to another index.
 
+    GitLab does so for every project that its registry doesn't hold, and what is there is another one of that name.
     Source: https://packaging.python.org/specifications/simple-repository-api
     """
     url = urljoin(target.check_url, f"{project}/")
@@ -459,6 +553,8 @@ def read_index(target: Target, project: str) -> Files:
         raise unreadable(url, str(getattr(error, "reason", error))) from None
     if status == 404:
         return {}
+    if status in REDIRECTIONS:
+        return None
     if status in (401, 403):
         raise Failure(
             f"the index does not show what it holds already: status {status} from {url}",
@@ -490,20 +586,32 @@ def get_patiently(url: str, authorization: str) -> tuple[int, str, bytes]:
 
 
 def get(url: str, authorization: str = "") -> tuple[int, str, bytes]:
-    """Status, content type and body of an answer, after redirections. OSError if there is none, or half of one."""
+    """Status, content type and body of an answer, after redirections on the same host.
+
+    Raises:
+        OSError: there is none, or half of one.
+    """
     # Here, since they take longer to load than all else together.
     import http.client
     import urllib.error
     import urllib.request
 
+    class SameHost(urllib.request.HTTPRedirectHandler):
+        def redirect_request(
+            self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+        ) -> urllib.request.Request | None:
+            if urlsplit(newurl).hostname != urlsplit(url).hostname:
+                return None
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
+
     request = urllib.request.Request(url)  # noqa: S310  # the scheme was checked
     request.add_header("Accept", "application/vnd.pypi.simple.v1+json, text/html;q=0.2, */*;q=0.1")
     request.add_header("Cache-Control", "no-cache")
     if authorization:
-        # Unredirected: another server that this one points to must not see it.
+        # Unredirected: another port that this server points to must not see it.
         request.add_unredirected_header("Authorization", authorization)
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.build_opener(SameHost).open(request, timeout=30) as answer:
             return answer.status, answer.headers.get_content_type(), answer.read()
     except urllib.error.HTTPError as error:
         return error.code, "", b""
@@ -530,18 +638,21 @@ def files_in_html(body: bytes) -> Files:
 # Decide
 
 
-def decide(target: Target, login: Login | None, files: Sequence[Distribution], before: Mapping[str, Files]) -> Plan:
+def decide(
+    target: Target, login: Login | None, files: Sequence[Distribution], before: Mapping[str, Files | None]
+) -> Plan:
     """What to upload and what to skip; a file that the index holds with other content is a failure."""
     ours, theirs = [], []
     for file in files:
-        hashes = before.get(file.project, {}).get(file.name)
+        hashes = (before.get(file.project) or {}).get(file.name)
         if hashes is None:
             ours.append(file)
         elif same_content(file, hashes):
             theirs.append(file)
         else:
             raise other_content(file.name, f"here sha256 {file.sha256}, there {hashes or 'no hash'}")
-    return Plan(target, login, tuple(ours), tuple(theirs))
+    forwarded = tuple(project for project, held in before.items() if held is None)
+    return Plan(target, login, tuple(ours), tuple(theirs), forwarded)
 
 
 def same_content(file: Distribution, hashes: Mapping[str, str]) -> bool:
@@ -561,10 +672,10 @@ def other_content(name: str, detail: str) -> Failure:
 
 def tag_of(environment: Mapping[str, str]) -> str:
     """The tag this job runs for, or ""."""
-    ref = environment.get("GITHUB_REF", "")
-    if ref.startswith("refs/tags/"):
-        return ref[len("refs/tags/") :]
-    return next(filter(None, map(environment.get, ("CI_COMMIT_TAG", "TAG_NAME", "BUILDKITE_TAG"))), "")
+    if platform() == "github":
+        ref = environment.get("GITHUB_REF", "")
+        return ref.removeprefix("refs/tags/") if ref.startswith("refs/tags/") else ""
+    return environment.get(TAGS.get(platform(), ""), "")
 
 
 def check_tag(tag: str, files: Sequence[Distribution]) -> None:
@@ -626,7 +737,7 @@ def release_of(text: str) -> tuple[object, ...] | None:
 
 
 def check_identity(environment: Mapping[str, str]) -> None:
-    """Says why a GitHub job can't have an identity token, before uv tries."""
+    """Says why a GitHub job can't have an identity token, before uv tries. Of others uv's own words tell it."""
     if not on_github() or environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"):
         return
     event = read_event(environment)
@@ -720,7 +831,10 @@ def environment_for_uv(plan: Plan, environment: Mapping[str, str]) -> dict[str, 
     child = {name: value for name, value in environment.items() if not name.startswith("UV_") or name in PASSED_ON}
     if plan.login:
         child |= {"UV_PUBLISH_USERNAME": plan.login.username, "UV_PUBLISH_PASSWORD": plan.login.password}
-    if plan.target.check_url:
+    elif variable := {"gitlab": "GITLAB_CI", "buildkite": "BUILDKITE"}.get(platform()):
+        # By it uv knows where to look for the identity; the local GitLab runner says `false`.
+        child[variable] = "true"
+    if plan.target.check_url and not plan.forwarded:
         child["UV_PUBLISH_CHECK_URL"] = with_login(plan.target.check_url, plan.target.read_login)
     return child
 
@@ -753,7 +867,7 @@ def wait_until_listed(plan: Plan, seconds: int) -> None:
 def listed(plan: Plan) -> set[str]:
     """What the index lists of the projects that were uploaded; nothing where it can't be read now."""
     try:
-        return {name for project in projects(plan.upload) for name in read_index(plan.target, project)}
+        return {name for project in projects(plan.upload) for name in read_index(plan.target, project) or {}}
     except Failure as failure:
         say(failure.message)
         return set()
@@ -779,7 +893,7 @@ def explain(text: str, plan: Plan, uploaded_to: str) -> Failure:
         )
     if status in (401, 403):
         return refused_upload(plan, said)
-    if status == 409 or (status == 400 and "already exist" in text):
+    if status == 409 or (status == 400 and re.search("already (exist|been taken)", text)):
         return Failure(
             f"the index already holds a file of that name ({said})",
             "give `check-url` (or `index`), so that what is there is skipped; for other content use a new version",
@@ -805,7 +919,7 @@ def explain(text: str, plan: Plan, uploaded_to: str) -> Failure:
 def refused_upload(plan: Plan, said: str) -> Failure:
     if plan.login:
         cause = f"the index refuses the upload of user {plan.login.username!r} ({said})"
-        mend = "check `username` and `password`, and that this user may upload this project"
+        mend = f"check `username` and `{password_option()}`, and that this user may upload this project"
     else:
         cause = f"trusted publishing gave a token, but the index refuses the upload with it ({said})"
         mend = "check that the publisher belongs to this very project"
@@ -835,7 +949,7 @@ def explain_trusted_publishing(text: str, uploaded_to: str) -> Failure:
         if status == 404:
             return Failure(
                 f"{host} offers no trusted publishing: it does not know /_/oidc/audience (status 404)",
-                "give `password`, or the `publish-url` of an index that has trusted publishing",
+                f"give `{password_option()}`, or the `publish-url` of an index that has trusted publishing",
                 code,
                 "publish: audience",
             )
@@ -854,10 +968,39 @@ def explain_trusted_publishing(text: str, uploaded_to: str) -> Failure:
         )
     if "error code" in text:
         return refused_claims(text, status, host, code)
+    if missing := re.search(r"ID token variable not found: (\w+)", text):
+        return no_id_token(missing[1], host)
+    if "`buildkite-agent` CLI" in text:
+        return no_agent_token(text)
+    permission = f"check that the job has\n  {PERMISSION}\nthen" if on_github() else "look at what uv says, then"
     return Failure(
         f"no identity token could be had from the platform ({f'status {status}' if status else 'no answer'})",
-        f"check that the job has\n  {PERMISSION}\nthen run it again",
+        f"{permission} run it again",
         code,
+        "publish: identity",
+    )
+
+
+def no_id_token(variable: str, host: str) -> Failure:
+    """GitLab makes an identity token only where the job's `id_tokens` ask for it; uv takes that of a certain name."""
+    audience = audience_of(host) or variable.removesuffix("_ID_TOKEN").lower()
+    return Failure(
+        f"this job has no identity token for {host}: the variable {variable} is not set, and no `password-env` was"
+        " given either",
+        f"add to the job\n  id_tokens:\n    {variable}:\n      aud: {audience}\nor give `password-env`",
+        Exit.UNAUTHORISED,
+        "publish: identity",
+    )
+
+
+def no_agent_token(text: str) -> Failure:
+    """uv asks Buildkite's agent for the token, by its command line."""
+    why = text.rpartition("`buildkite-agent` CLI cause: ")[2].strip() or "it says nothing"
+    return Failure(
+        f"`buildkite-agent oidc request-token` gave no identity token: {why}",
+        "run the step where the agent's command line can be used (beside the docker plugin with"
+        " `mount-buildkite-agent` and `propagate-environment`), or give `password-env`",
+        Exit.UNAUTHORISED,
         "publish: identity",
     )
 
@@ -869,40 +1012,81 @@ def refused_claims(text: str, status: int, host: str, code: Exit) -> Failure:
     claims = claims_of_this_job(host)
     lines = [f"{host} refuses this job's identity (status {status}{', ' + said if said else ''})"]
     if claims:
-        lines += ["its claims are:", *(f"  {name}: {claims.get(name) or '(none)'}" for name in CLAIMS)]
-    if any(each.get("code") in ("invalid-publisher", "invalid-pending-publisher") for each in errors):
-        mend = f"register at {host}, for this project, a publisher with {publisher_for(claims)}"
-    elif any(each.get("code") == "invalid-token" for each in errors):
-        mend = (
-            f"the token was made for the audience {claims.get('aud', '?')!r}, as {host} asked: check that `publish-url`"
-            " is right and that nothing between this runner and the index answers in its place; then run it again"
-        )
-    else:
-        mend = f"do what {host} says, then run it again; or give `password`"
+        names = CLAIMS[platform()]
+        lines += ["its claims are:", *(f"  {name}: {claims.get(name) or '(none)'}" for name in names)]
+    mend = mend_of_claims({each.get("code", "") for each in errors}, claims, host)
     return Failure("\n".join(lines), mend, code, "publish: claims refused")
 
 
+def mend_of_claims(codes: set[str], claims: Mapping[str, str], host: str) -> str:
+    """What to do so that the index takes these claims, or without it."""
+    option = password_option()
+    if codes & {"invalid-publisher", "invalid-pending-publisher"}:
+        mend = f"register at {host}, for this project, a publisher with {publisher_for(claims)}"
+        return (
+            f"{mend}; or, if it has no publishers for Buildkite, give `{option}`" if "pipeline_slug" in claims else mend
+        )
+    if platform() == "gitlab" and claims.get("iss") not in (None, GITLAB_ISSUER):
+        return (
+            f"the identities of {claims['iss']} are worth something only where they are known, which on PyPI are those"
+            f" of {GITLAB_ISSUER}: give `{option}`, or publish to this GitLab's own package registry with `publish-url`"
+            " $CI_API_V4_URL/projects/$CI_PROJECT_ID/packages/pypi, `username` gitlab-ci-token and the password in"
+            " CI_JOB_TOKEN"
+        )
+    audience = audience_of(host)
+    if platform() == "gitlab" and audience and audience not in claims.get("aud", audience):
+        return f"let `id_tokens` of this job say `aud: {audience}`, as {host} asks; it is {claims['aud']} now"
+    if "invalid-token" in codes and platform() != "buildkite":
+        return (
+            f"the token was made for the audience {claims.get('aud', '?')!r}, as {host} asked: check that `publish-url`"
+            " is right and that nothing between this runner and the index answers in its place; then run it again"
+        )
+    return f"do what {host} says, then run it again; or give `{option}`"
+
+
 def publisher_for(claims: Mapping[str, str]) -> str:
-    """What a publisher has to hold to fit these claims; a reusable workflow is a trap of its own."""
-    if not claims:
-        return "exactly the claims that uv shows in the log"
+    """What a publisher has to hold to fit these claims."""
+    describe = {"gitlab": gitlab_publisher, "buildkite": buildkite_publisher}.get(platform(), github_publisher)
+    return describe(claims) if claims else "exactly the claims that uv shows in the log"
+
+
+def github_publisher(claims: Mapping[str, str]) -> str:
+    """What fits a GitHub workflow; a reusable workflow is a trap of its own."""
     owner, _, repository = claims.get("repository", "").partition("/")
     called = claims.get("job_workflow_ref", "").partition("@")[0]
-    values = {
-        "owner": owner,
-        "repository": repository,
-        "workflow": called.rpartition("/")[2],
-        "environment": claims.get("environment") or "(none: leave it empty)",
-    }
-    text = ", ".join(f"{name} {value}" for name, value in values.items())
+    text = as_publisher(
+        {"owner": owner, "repository": repository, "workflow": called.rpartition("/")[2]}, claims.get("environment")
+    )
     if called != claims.get("workflow_ref", called).partition("@")[0]:
         text += "; it runs in a reusable workflow, which most indexes don't accept: publish from the calling workflow"
     return text
 
 
+def gitlab_publisher(claims: Mapping[str, str]) -> str:
+    """What fits a GitLab pipeline: its own top-level file, whatever that includes."""
+    namespace, _, project = claims.get("project_path", "").rpartition("/")
+    file = claims.get("ci_config_ref_uri", "").partition("@")[0].partition("//")[2]
+    text = as_publisher(
+        {"namespace": namespace, "project": project, "top-level pipeline file": file or "(none)"},
+        claims.get("environment"),
+    )
+    if not file:
+        text += "; its configuration isn't a file of the project itself, which no publisher fits: put one there"
+    return text
+
+
+def buildkite_publisher(claims: Mapping[str, str]) -> str:
+    return f"organization {claims.get('organization_slug')}, pipeline {claims.get('pipeline_slug')}"
+
+
+def as_publisher(values: Mapping[str, str], environment: str | None) -> str:
+    fields = {**values, "environment": environment or "(none: leave it empty)"}
+    return ", ".join(f"{name} {value}" for name, value in fields.items())
+
+
 def errors_in(text: str) -> list[dict[str, str]]:
     """The errors of an index's answer, as uv quotes it."""
-    found = re.search(r"Response: (\{.*\}) Token claims", text)
+    found = re.search(r"Response: (\{.*\})(?: Token claims|$)", text)
     try:
         return [dict(each) for each in json.loads(found[1])["errors"]] if found else []
     except (ValueError, KeyError, TypeError):
@@ -910,19 +1094,47 @@ def errors_in(text: str) -> list[dict[str, str]]:
 
 
 def claims_of_this_job(host: str) -> dict[str, str]:
-    """What an identity token of this GitHub job says of it, or nothing where that can't be learnt. Prints no token."""
-    address, bearer = (os.environ.get(f"ACTIONS_ID_TOKEN_REQUEST_{name}", "") for name in ("URL", "TOKEN"))
-    if not address:
-        return {}
+    """What an identity token of this job says of it, or nothing where that can't be learnt. Prints no token."""
     try:
-        audience = json.loads(get(f"https://{host}/_/oidc/audience")[2])["audience"]
-        token = json.loads(get(f"{address}&audience={quote(audience, safe='')}", f"bearer {bearer}")[2])["value"]
+        token = IDENTITIES[platform()](audience_of(host))
         mask(token)
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return {name: str(value) for name, value in claims.items()}
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return {name: str(value) for name, value in claims.items() if value is not None}
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, subprocess.SubprocessError):
         return {}
+
+
+def audience_of(host: str) -> str:
+    """For whom an index wants identity tokens to be made; empty if it doesn't say."""
+    try:
+        return str(json.loads(get(f"https://{host}/_/oidc/audience")[2])["audience"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def github_identity(audience: str) -> str:
+    """The token that GitHub makes for a job with `id-token: write`."""
+    address, bearer = (os.environ[f"ACTIONS_ID_TOKEN_REQUEST_{name}"] for name in ("URL", "TOKEN"))
+    return json.loads(get(f"{address}&audience={quote(audience, safe='')}", f"bearer {bearer}")[2])["value"]
+
+
+def gitlab_identity(audience: str) -> str:
+    """The token that GitLab has put into the variable that uv reads."""
+    return os.environ[re.sub(r"[^A-Z0-9]", "_", audience.upper()) + "_ID_TOKEN"]
+
+
+def buildkite_identity(audience: str) -> str:
+    """The token that Buildkite's agent asks for, as uv lets it."""
+    command = ["buildkite-agent", "oidc", "request-token", "--audience", audience]
+    asked = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", timeout=AGENT_SECONDS, check=True
+    )
+    return asked.stdout.strip()
+
+
+# Where each platform's identity token comes from.
+IDENTITIES = {"github": github_identity, "gitlab": gitlab_identity, "buildkite": buildkite_identity}
 
 
 # ---------------------------------------------------------------------------------------------------------------------
@@ -952,8 +1164,13 @@ def tell(plan: Plan, page: str, dry_run: bool) -> None:
     say(f"{done} {len(plan.upload)}, {skipped} {len(plan.skip)}{': ' + page if page else ''}")
     for file in plan.files:
         say(f"  {file.name}  {done if file in plan.upload else skipped + ', it is there'}")
-    if on_github():
+    if has_summary():
         add_summary(as_markdown(plan, page, done, skipped))
+
+
+def has_summary() -> bool:
+    """Whether there is a place for Markdown; elsewhere the log has told it already."""
+    return platform() in ("github", "buildkite") or bool(os.environ.get("UV_ACTIONS_SUMMARY"))
 
 
 def as_markdown(plan: Plan, page: str, done: str, skipped: str) -> str:

@@ -33,6 +33,7 @@ def by_password(index: Index, **more: str) -> dict[str, str]:
     }
 
 
+WHAT_WAS_BUILT = {"dist": "${{ steps.build.outputs.dist }}", "sha256": "${{ steps.build.outputs.sha256 }}"}
 SECRETS = {"INDEX_PASSWORD": PASSWORD}
 
 
@@ -48,8 +49,8 @@ def built(tmp_path: Path) -> Path:
 def test_what_build_made_is_published_once(github: Github, project: Project, index: Index) -> None:
     steps = [
         {"id": "build", "uses": "org/uv-actions/build@v1"},
-        publish("first", dist="${{ steps.build.outputs.dist }}", **by_password(index)),
-        publish("second", dist="${{ steps.build.outputs.dist }}", **by_password(index)),
+        publish("first", **WHAT_WAS_BUILT, **by_password(index)),
+        publish("second", **WHAT_WAS_BUILT, **by_password(index)),
     ]
     run = github.run(project("app"), steps, secrets=SECRETS, timeout=240)
     assert run.ok, run.log
@@ -61,6 +62,19 @@ def test_what_build_made_is_published_once(github: Github, project: Project, ind
     assert "### Publish: published 2, skipped 0" in run.summary
     assert "already there" in run.summary
     assert PASSWORD not in run.log + run.summary
+
+
+def test_a_file_that_was_swapped_after_the_build(github: Github, project: Project, index: Index) -> None:
+    steps = [
+        {"id": "build", "uses": "org/uv-actions/build@v1"},
+        {"run": 'echo >> "$DIST/app-1.2.3.tar.gz"', "env": {"DIST": "${{ steps.build.outputs.dist }}"}},
+        publish(**WHAT_WAS_BUILT, **by_password(index)),
+    ]
+    run = github.run(project("app"), steps, secrets=SECRETS, timeout=240)
+    assert not run.ok
+    error = next(each for each in run.annotations if each.title == "publish: not what was built")
+    assert "app-1.2.3.tar.gz has other content" in error.message
+    assert index.requests == []
 
 
 def test_no_checkout_is_needed(github: Github, project: Project, index: Index, built: Path) -> None:

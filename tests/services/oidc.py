@@ -6,7 +6,8 @@ Both are one https server, since uv asks an index's trusted-publishing endpoints
         subprocess.run(["uv", "publish", "--publish-url", oidc.publish_url], env=os.environ | oidc.env)
 
 Endpoints and errors are those in PyPI's documentation ("Trusted publishers": internals, troubleshooting), the claims
-those of https://docs.github.com/actions/reference/security/oidc and https://docs.gitlab.com/ci/secrets/id_token_authentication.
+those of https://docs.github.com/actions/reference/security/oidc, https://docs.gitlab.com/ci/secrets/id_token_authentication
+and https://buildkite.com/docs/agent/cli/reference/oidc.
 """
 
 from __future__ import annotations
@@ -99,6 +100,14 @@ class Oidc:
             "pipeline_source": "push",
             "ci_config_ref_uri": "gitlab.acme.example/acme/app//release.yml@refs/tags/v0.1.0",
         }
+        self.buildkite_claims: dict[str, str] = {
+            "sub": "organization:acme:pipeline:app:ref:refs/tags/v0.1.0:commit:0123456:step:publish",
+            "organization_slug": "acme",
+            "pipeline_slug": "app",
+            "build_branch": "main",
+            "build_tag": "v0.1.0",
+            "step_key": "publish",
+        }
         self.ca_file = folder / "trusted.pem"
         self._folder = folder
         self._bearer = secrets.token_urlsafe(24)
@@ -145,7 +154,7 @@ class Oidc:
     @property
     def gitlab_env(self) -> dict[str, str]:
         """What a GitLab job with `id_tokens` sees: a token in a variable named by its audience."""
-        token = self._signed(self.gitlab_claims, AUDIENCE)
+        token = self.signed(self.gitlab_claims, AUDIENCE)
         return {f"{AUDIENCE.upper().replace('-', '_')}_ID_TOKEN": token, **self.trust}
 
     @property
@@ -183,10 +192,11 @@ class Oidc:
         if environ.get("HTTP_AUTHORIZATION", "").lower() != f"bearer {self._bearer}".lower():
             return 401, {"message": "no valid bearer"}
         audience = parse_qs(environ["QUERY_STRING"]).get("audience", ["https://github.com/acme"])[0]
-        token = self._signed(self.claims, audience)
+        token = self.signed(self.claims, audience)
         return 200, {"count": len(token), "value": token}
 
-    def _signed(self, claims: dict[str, str], audience: str) -> str:
+    def signed(self, claims: dict[str, str], audience: str = AUDIENCE) -> str:
+        """A token of this issuer with these claims, as a platform hands it to a job."""
         now = int(time.time())
         standard = {"iss": f"{self._root}/issuer", "aud": audience, "jti": secrets.token_hex(16)}
         times = {"iat": now, "nbf": now - 600, "exp": now + 300}
@@ -218,9 +228,10 @@ class Oidc:
             return _token_refused("invalid-token")
         if claims["jti"] in self._used:
             return _token_refused("invalid-reuse-token")
-        config = claims.get("job_workflow_ref") or claims["ci_config_ref_uri"]
+        config = claims.get("job_workflow_ref") or claims.get("ci_config_ref_uri", "")
+        pipeline = f"{claims.get('organization_slug')}/{claims.get('pipeline_slug')}"
         given = {
-            "repository": claims.get("repository") or claims["project_path"],
+            "repository": claims.get("repository") or claims.get("project_path") or pipeline,
             "workflow": config.partition("@")[0].rpartition("/")[2],
             "environment": claims.get("environment", ""),
         }

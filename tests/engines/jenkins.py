@@ -46,6 +46,7 @@ from engines.github import NETWORK_VARIABLES, SYSTEM_PATH
 from engines.process import run_to_the_end, write_program
 
 HERE = Path(__file__).resolve().parent / "jenkins"
+ALLOW_LIST = HERE / "sandbox" / "allow-list"
 LIBRARY = "uv-actions"
 
 # Maven coordinates and sha256 of what each mode runs on.
@@ -144,6 +145,8 @@ class Run:
     stages: list[str] = field(default_factory=list)
     failed_stage: str = ""  # the innermost that failed first
     leaks: list[str] = field(default_factory=list)  # secrets in the saved program, or in Groovy strings
+    refused: list[str] = field(default_factory=list)  # signatures that the sandbox refused; none is needed for `ok`
+    allowed: list[str] = field(default_factory=list)  # entries of the allow-list that were used
     saves: int = 0  # how often the program was serialized
     description: str | None = None
     records: Path = Path()  # copies of what was recorded: `place` of an entry is below it
@@ -213,12 +216,14 @@ class Jenkins:
         executors: int = 2,
         images: Mapping[str, Sequence[Path]] | None = None,
         libraries: Mapping[str, Path] | None = None,
+        allow_list: Path = ALLOW_LIST,
         timeout: float = 180,
     ) -> Run:
         """Runs a Jenkinsfile as a build of a multibranch job, on the committed state of `project`.
 
         `env` is the job's environment, and wins over what `situation` sets. `images` maps names for
         `docker.image(…).inside` and `container(…)` to the folders of their PATH. `libraries` adds or replaces some.
+        `allow_list` is what `mode="sandbox"` lets through.
         Raises TimeoutError, with the log's end, after `timeout` seconds.
         """
         self._builds += 1
@@ -270,7 +275,7 @@ class Jenkins:
             "images": {key: [str(each) for each in path] for key, path in (images or {}).items()},
             "network": network,
             "pipeline": str(HERE / "pipeline"),
-            "allowList": str(HERE / "sandbox" / "allow-list"),
+            "allowList": str(allow_list),
             "jobcacher": str(self.state / "jobcacher"),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
@@ -297,6 +302,8 @@ class Jenkins:
             stages=told["stages"],
             failed_stage=told["failedStage"],
             leaks=told["leaks"],
+            refused=told["refused"],
+            allowed=told["allowed"],
             saves=told["saves"],
             description=told["description"],
             records=folder / "records",
@@ -317,7 +324,7 @@ def java() -> Path:
 
 def prepare() -> None:
     """Gets what the engine needs from elsewhere, and compiles it, for both modes."""
-    for mode in ("cps",):
+    for mode in JARS:
         class_path(mode)
 
 

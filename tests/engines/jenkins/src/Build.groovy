@@ -6,7 +6,6 @@ import groovy.transform.CompileStatic
 import hudson.AbortException
 import org.codehaus.groovy.control.CompilerConfiguration
 import org.codehaus.groovy.control.customizers.ImportCustomizer
-import org.codehaus.groovy.runtime.StackTraceUtils
 import org.jenkinsci.plugins.workflow.steps.FlowInterruptedException
 
 import java.util.concurrent.ConcurrentSkipListMap
@@ -21,6 +20,7 @@ import java.util.concurrent.ConcurrentSkipListMap
 @CompileStatic
 class Build {
     static final List<String> RESULTS = ['SUCCESS', 'UNSTABLE', 'FAILURE', 'NOT_BUILT', 'ABORTED']
+    private static final String MACHINERY = /^(java|jdk|groovy|org\.codehaus|org\.kohsuke|com\.cloudbees|engine)\./
     static Build current
 
     final Map<String, Object> request
@@ -99,6 +99,9 @@ class Build {
         } catch (Throwable thrown) {
             problem = thrown
         }
+        if (problem == null && records.refused) {
+            problem = new SecurityException("Scripts not permitted to use ${records.refused.first()}, which the pipeline hid")
+        }
         if (problem != null) {
             worsen(problem instanceof FlowInterruptedException ? 'ABORTED' : 'FAILURE')
             tell(problem)
@@ -156,8 +159,11 @@ class Build {
             log.write("ERROR: ${problem.message}")
             return
         }
-        StringWriter text = new StringWriter()
-        StackTraceUtils.deepSanitize(problem).printStackTrace(new PrintWriter(text))
-        log.write(text.toString())
+        log.write(described(problem))
+        for (StackTraceElement each : problem.stackTrace) {
+            if (!(each.className =~ MACHINERY) && each.lineNumber > 0) {
+                log.write("\tat ${each}")
+            }
+        }
     }
 }

@@ -13,6 +13,8 @@ class Records {
     final List<Map<String, Object>> shells = []
     final List<String> stages = []
     final Map<String, Object> notes = [:]
+    final Set<String> allowed = new TreeSet<String>()
+    final Set<String> refused = new LinkedHashSet<String>()
     String failedStage = ''
 
     Records(File folder) { this.folder = folder }
@@ -25,6 +27,6 @@ class Records {
 
     synchronized Map<String, Object> asMap() {
         return [junit: junit, coverage: coverage, issues: issues, shells: shells, stages: stages, notes: notes,
-                failedStage: failedStage] as Map<String, Object>
+                failedStage: failedStage, allowed: allowed, refused: refused] as Map<String, Object>
     }
 }

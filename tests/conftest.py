@@ -11,14 +11,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from engines import actions_cache
-from engines.buildkite import Buildkite, plugin_repository
-from engines.buildkite_agent import buildkite_agent
+from engines.buildkite import Buildkite
 from engines.buildkite_api import AgentApi
 from engines.fetch import ENGINES
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH, Github
-from engines.gitlab import Gitlab, collection_repository
-from engines.jenkins import LIBRARY, Jenkins
+from engines.gitlab import Gitlab
+from engines.jenkins import Jenkins
+from engines.machine import Machine
 from engines.pythons import pythons as all_pythons
 
 pytest_plugins = ["services.fixtures"]
@@ -76,35 +75,24 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tool_cache(release: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A runner's tool folder that has the uv of this release, as a runner has that is not new."""
-    folder = shared / "tool-cache"
+def machine(release: Path, shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    """A machine of CI jobs that is not new: it has the uv of this release."""
+    machine = Machine(release, shared)
     environment = {
         **{name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ},
         "PATH": SYSTEM_PATH,
         "HOME": str(tmp_path_factory.mktemp("home")),
-        "RUNNER_TOOL_CACHE": str(folder),
+        "RUNNER_TOOL_CACHE": str(machine.tool_cache),
     }
     installer = release / "scripts" / "install_uv.sh"
     subprocess.run(["sh", str(installer)], env=environment, cwd=release, check=True, stdout=subprocess.DEVNULL)
-    return folder
+    return machine
 
 
 @pytest.fixture
-def new_github(release: Path, tool_cache: Path, shared: Path, tmp_path: Path) -> Callable[[str], Github]:
+def new_github(machine: Machine, tmp_path: Path) -> Callable[[str], Github]:
     """Makes a GitHub, with this release as `org/uv-actions@v1` and its state in a folder of the given name."""
-
-    def make(name: str) -> Github:
-        return Github(
-            tmp_path / name,
-            releases={"v1": release},
-            actions={"actions/cache": actions_cache.action(shared)},
-            tool_cache=tool_cache,
-            tools_cache=shared / "tools",
-            python=Path(getattr(sys, "_base_executable", sys.executable)),
-        )
-
-    return make
+    return lambda name: machine.github(tmp_path / name)
 
 
 @pytest.fixture
@@ -113,56 +101,22 @@ def github(new_github: Callable[[str], Github]) -> Github:
     return new_github("github")
 
 
-@pytest.fixture(scope="session")
-def buildkite_plugins(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository `uv-actions.git` that holds the release tree."""
-    return plugin_repository(release, tmp_path_factory.mktemp("org"))
+@pytest.fixture
+def new_gitlab(machine: Machine, tmp_path: Path) -> Callable[[str], Gitlab]:
+    """Makes a GitLab, with this release as `org/uv-actions` and its state in a folder of the given name."""
+    return lambda name: machine.gitlab(tmp_path / name)
 
 
 @pytest.fixture
-def new_buildkite(
-    release: Path, buildkite_plugins: Path, tool_cache: Path, shared: Path, tmp_path: Path
-) -> Iterator[Callable[[str], Buildkite]]:
-    """Makes a Buildkite with this release, and its state in a folder of the given name."""
-    with AgentApi() as api:
-
-        def make(name: str) -> Buildkite:
-            return Buildkite(
-                tmp_path / name,
-                agent=buildkite_agent(),
-                api=api,
-                plugins=buildkite_plugins,
-                release=release,
-                tool_cache=tool_cache / "uv-actions" / "uv",
-                tools_cache=shared / "tools",
-                python=Path(getattr(sys, "_base_executable", sys.executable)),
-            )
-
-        yield make
+def gitlab(new_gitlab: Callable[[str], Gitlab]) -> Gitlab:
+    """A GitLab of the test's own."""
+    return new_gitlab("gitlab")
 
 
 @pytest.fixture
-def buildkite(new_buildkite: Callable[[str], Buildkite]) -> Buildkite:
-    """A Buildkite of the test's own."""
-    return new_buildkite("buildkite")
-
-
-@pytest.fixture
-def new_jenkins(release: Path, tool_cache: Path, shared: Path, tmp_path: Path) -> Callable[[str], Jenkins]:
+def new_jenkins(machine: Machine, tmp_path: Path) -> Callable[[str], Jenkins]:
     """Makes a Jenkins, with this release as the library `uv-actions@v1` and its state in a folder of the given name."""
-
-    def make(name: str) -> Jenkins:
-        return Jenkins(
-            tmp_path / name,
-            libraries={f"{LIBRARY}@v1": release},
-            python=Path(getattr(sys, "_base_executable", sys.executable)),
-            env={
-                "UV_ACTIONS_TOOL_DIR": str(tool_cache / "uv-actions" / "uv"),
-                "UV_ACTIONS_TOOLS_CACHE": str(shared / "tools"),
-            },
-        )
-
-    return make
+    return lambda name: machine.jenkins(tmp_path / name)
 
 
 @pytest.fixture
@@ -171,35 +125,17 @@ def jenkins(new_jenkins: Callable[[str], Jenkins]) -> Jenkins:
     return new_jenkins("jenkins")
 
 
-@pytest.fixture(scope="session")
-def collection(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A git repository that has the release tree under its tags."""
-    return collection_repository(release, tmp_path_factory.mktemp("collection"))
+@pytest.fixture
+def new_buildkite(machine: Machine, tmp_path: Path) -> Iterator[Callable[[str], Buildkite]]:
+    """Makes a Buildkite with this release, and its state in a folder of the given name."""
+    with AgentApi() as api:
+        yield lambda name: machine.buildkite(tmp_path / name, api)
 
 
 @pytest.fixture
-def new_gitlab(
-    release: Path, collection: Path, tool_cache: Path, shared: Path, tmp_path: Path
-) -> Callable[[str], Gitlab]:
-    """Makes a GitLab, with this release as `org/uv-actions` and its state in a folder of the given name."""
-
-    def make(name: str) -> Gitlab:
-        return Gitlab(
-            tmp_path / name,
-            release=release,
-            collection=collection,
-            tool_cache=tool_cache,
-            tools_cache=shared / "tools",
-            python=Path(getattr(sys, "_base_executable", sys.executable)),
-        )
-
-    return make
-
-
-@pytest.fixture
-def gitlab(new_gitlab: Callable[[str], Gitlab]) -> Gitlab:
-    """A GitLab of the test's own."""
-    return new_gitlab("gitlab")
+def buildkite(new_buildkite: Callable[[str], Buildkite]) -> Buildkite:
+    """A Buildkite of the test's own."""
+    return new_buildkite("buildkite")
 
 
 @pytest.fixture(scope="session")

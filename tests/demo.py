@@ -8,14 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import tomllib
 from conformance.scenario import Engine
-from engines import actions_cache
-from engines.github import Github
+from engines.machine import Machine
 from engines.outcome import Outcome
 from services.index import Index
 
@@ -218,23 +216,7 @@ def explain(outcome: Outcome) -> None:
     print("\n".join(f"  {line}" for line in lines), file=sys.stderr)
 
 
-# ---------------------------------------------------------------------------------------------------------------------
-# The engines, each with nothing installed
-
-
-def github(folder: Path, release: Path) -> Engine:
-    (folder / "shared").mkdir()
-    return Github(
-        folder / "github",
-        releases={"v1": release},
-        actions={"actions/cache": actions_cache.action(folder / "shared")},
-        tool_cache=folder / "tool-cache",
-        tools_cache=folder / "tools",
-        python=Path(getattr(sys, "_base_executable", sys.executable)),
-    )
-
-
-PLATFORMS: dict[str, Callable[[Path, Path], Engine]] = {"github": github}
+PLATFORMS = ("github",)
 
 
 def demo(given: Path, platform: str, folder: Path) -> int:
@@ -245,7 +227,8 @@ def demo(given: Path, platform: str, folder: Path) -> int:
     subprocess.run(
         [sys.executable, ROOT / "scripts" / "release_tree.py", "build", release], check=True, stdout=subprocess.DEVNULL
     )
-    engine = PLATFORMS[platform](folder, release)
+    (folder / "shared").mkdir()
+    engine: Engine = getattr(Machine(release, folder / "shared"), platform)(folder / "engine")
     with Index(folder / "index") as index:
         steps = steps_of(project, index)
         names = [name for name, _ in steps]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from engines.github import Annotation, Github, read_log, silent_server
+from engines.machine import Machine
 
 CACHE = "actions/cache/{}@27d5ce7f107fe9357f9df03efb73ab90386fccae"
 
@@ -47,15 +48,12 @@ echo "::notice file=a=b.py,line=3,title=x%3Ay::100%25 of%0A$1"
 """
 
 
-@pytest.fixture(scope="session")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty release: what is tested here has nothing to do with the collection."""
-    return tmp_path_factory.mktemp("no-release")
-
-
-@pytest.fixture(scope="session")
-def tool_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("no-tools")
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with an empty release: what is tested here has nothing to do with the collection."""
+    for name in ("no release", "shared"):
+        (tmp_path / name).mkdir()
+    return Machine(tmp_path / "no release", tmp_path / "shared")
 
 
 @pytest.fixture

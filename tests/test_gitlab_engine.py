@@ -152,7 +152,7 @@ def test_a_remote_file_must_have_its_integrity(gitlab: Gitlab, project: Project,
         def __init__(self, *arguments: Any) -> None:
             super().__init__(*arguments, directory=str(tmp_path / "web"))
 
-        def log_message(self, *_: Any) -> None:
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
             pass
 
     digest = base64.b64encode(hashlib.sha256(TEMPLATE.encode()).digest()).decode()

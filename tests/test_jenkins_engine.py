@@ -8,17 +8,15 @@ from typing import Any
 
 import pytest
 from engines.jenkins import Jenkins, Run, Secret
+from engines.machine import Machine
 
 
-@pytest.fixture(scope="session")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty release: what is tested here has nothing to do with the collection."""
-    return tmp_path_factory.mktemp("no-release")
-
-
-@pytest.fixture(scope="session")
-def tool_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("no-tools")
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine with an empty release: what is tested here has nothing to do with the collection."""
+    for name in ("no release", "shared"):
+        (tmp_path / name).mkdir()
+    return Machine(tmp_path / "no release", tmp_path / "shared")
 
 
 @pytest.fixture

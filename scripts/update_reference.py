@@ -14,7 +14,8 @@ Between `<!-- reference -->` and `<!-- /reference -->` of a README.md it puts
     scripts/                        the `--help` of each tool
 
 and beside each plugin.yml it writes `options.json`: an agent checks no configuration, and the plugin, which does, has
-no YAML parser. It holds `{"<option>": {"type": …, "enum": […], "required": true}, …}`, what of it there is.
+no YAML parser. It holds `{"<option>": {"type": …, "enum": […], "default": …, "required": true}, …}`, what of it
+there is.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def options_for_the_plugin(path: Path) -> str:
     """What the plugin itself needs to know of its options, as JSON."""
     required = yaml.safe_load(path.read_text(encoding="utf-8"))["configuration"].get("required", [])
     known = {
-        name: {key: option[key] for key in ("type", "enum") if key in option}
+        name: {key: option[key] for key in ("type", "enum", "default") if key in option}
         | ({"required": True} if name in required else {})
         for name, option in options_of(path).items()
     }

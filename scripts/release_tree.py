@@ -55,6 +55,8 @@ COMPONENT_SCRIPTS = {
 TO_COME = ("ci_cache",)
 VERSION_TABLE = "uv_versions.tsv"
 ALWAYS = ("run", "install_uv.sh", VERSION_TABLE)
+# What every Buildkite plugin has beside it: no agent checks its options.
+BUILDKITE_SCRIPT = "buildkite_options"
 
 # A line of a GitLab template that a release replaces.
 DIRECTIVE = re.compile(r"( *)# uv-actions: *(\w*) *(.*)")
@@ -188,6 +190,7 @@ def plugins(files: Tree, scripts: Scripts) -> Tree:
             raise Failure(f"`buildkite-plugins/{folder}` is no component's", "name it uv-<component>")
         made |= {f"{folder}/lib/{path}": file for path, file in library.items()}
         made |= {f"{folder}/scripts/{path}": file for path, file in scripts.of(component).items()}
+        made |= {f"{folder}/scripts/{path}": scripts.files[path] for path in scripts.names(BUILDKITE_SCRIPT)}
     return made
 
 

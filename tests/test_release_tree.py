@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from release_tree import ALWAYS, COMPONENT_SCRIPTS, LARGEST_TEMPLATE, NOT_RELEASED, TO_COME
+from release_tree import ALWAYS, BUILDKITE_SCRIPT, COMPONENT_SCRIPTS, LARGEST_TEMPLATE, NOT_RELEASED, TO_COME
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem not in NOT_RELEASED)
@@ -233,7 +233,8 @@ AWKWARD = (
 def platforms(repository: Repository) -> Repository:
     """A source tree with a component on each platform, and scripts that are hard to embed."""
     hello = (repository.folder / "scripts/hello.py").read_text(encoding="utf-8")
-    for tool in ("cache_key", "setup_env", "lock_check", "run_tests", "ci_report", "build_dist", "check_dist"):
+    tools = {tool for each in COMPONENT_SCRIPTS.values() for tool in each}
+    for tool in tools - {"publish", *TO_COME} | {BUILDKITE_SCRIPT}:
         repository.write(f"scripts/{tool}.py", hello)
         repository.write(f"scripts/{tool}.py.lock", "version = 1\n")
     repository.write("scripts/publish.py", hello.replace('"""A tool."""', f"'''{AWKWARD}'''"))
@@ -288,6 +289,7 @@ def test_rows_of_the_platforms(platforms: Repository, out: Path) -> None:
     platforms.ok("build", out)
     made = content(out)
     needed = {"install_uv.sh", "publish.py", "publish.py.lock", "run", "uv_versions.tsv"}
+    plugins_only = {f"{BUILDKITE_SCRIPT}.py", f"{BUILDKITE_SCRIPT}.py.lock"}
     all_scripts = {path.removeprefix("scripts/") for path in made if path.startswith("scripts/")} - {
         "hello.py",
         "hello.py.lock",
@@ -300,14 +302,14 @@ def test_rows_of_the_platforms(platforms: Repository, out: Path) -> None:
         "src/org/uvactions/Options.groovy",
         "resources/org/uvactions/x.sh",
         "resources/org/uvactions/scripts/MANIFEST",
-        *(f"resources/org/uvactions/scripts/{name}" for name in all_scripts),
+        *(f"resources/org/uvactions/scripts/{name}" for name in all_scripts - plugins_only),
         "jenkins-shared-lib/README.md",
         "jenkins-shared-lib/examples/Jenkinsfile",
         "buildkite-plugins/README.md",
         "buildkite-plugins/uv-publish/plugin.yml",
         "buildkite-plugins/uv-publish/hooks/command",
         "buildkite-plugins/uv-publish/lib/common.bash",
-        *(f"buildkite-plugins/uv-publish/scripts/{name}" for name in needed),
+        *(f"buildkite-plugins/uv-publish/scripts/{name}" for name in needed | plugins_only),
     }
     assert made["buildkite-plugins/uv-publish/hooks/command"] == (True, b"#!/bin/bash\n")
     for path, file in made.items():

@@ -126,7 +126,6 @@ class Buildkite:
         self.api = api
         self.plugins = plugins
         self.release = release
-        self.tool_cache = tool_cache
         self.tools_cache = tools_cache
         self.home = state / "home"
         self.temporary = state / "tmp"  # TMPDIR of all jobs
@@ -137,6 +136,10 @@ class Buildkite:
         for folder in (self.home, self.temporary, self._bin, self._hooks):
             folder.mkdir(parents=True)
         _write_program(self._hooks / "pre-exit", _PRE_EXIT)
+        # Where the installer keeps uv by itself: a host that isn't new has it.
+        installed = self.home / ".cache" / "uv-actions" / "uv"
+        installed.parent.mkdir(parents=True)
+        installed.symlink_to(tool_cache)
         # Not a link: uv takes the folder of a link for the home of that Python.
         _write_program(self._bin / "python3", f'#!/bin/sh\nexec "{python}" "$@"\n')
 
@@ -261,12 +264,12 @@ class Buildkite:
         name one.
         """
         pipeline, owners = self._as_pipeline(steps)
-        other = "" if branch == "main" else branch
         run = self.run(
             project,
             pipeline,
-            branch=other or "feature" if situation == "change" else branch,
-            tag=other or "v1.2.3" if situation == "tag" else "",
+            branch=branch if situation != "change" or branch != "main" else "feature",
+            default_branch=branch if situation == "default-branch" else "main",
+            tag="v1.2.3" if situation == "tag" else "",
             pull_request="7" if situation == "change" else "",
             env={**(env or {}), **(secrets or {})},
             timeout=240,
@@ -331,7 +334,6 @@ class Buildkite:
             "LANG": "C.UTF-8",
             "TMPDIR": str(self.temporary),
             "UV_ACTIONS_TOOLS_CACHE": str(self.tools_cache),
-            "UV_ACTIONS_TOOL_DIR": str(self.tool_cache),
             "BUILDKITE_AGENT_ACCESS_TOKEN": TOKEN,
             "BUILDKITE_AGENT_ENDPOINT": self.api.url,
             "BUILDKITE_AGENT_NAME": agent,
@@ -484,7 +486,8 @@ def _wait_for(output: Path, text: str, timeout: float) -> None:
 def _plain(output: Path) -> str:
     """The log as people read it: without colours and the agent's own timestamps."""
     text = output.read_bytes().decode(errors="replace").replace("\r\n", "\n")
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b_bk;t=\d+\x07", "", text)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b_bk;t=\d+\x07", "", text)
+    return re.sub(r"[^\n]*\r", "", text)  # lines that others were written over
 
 
 def _read_environment(file: Path) -> dict[str, str]:

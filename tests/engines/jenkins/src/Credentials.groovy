@@ -7,6 +7,10 @@ import hudson.AbortException
 /** `withCredentials`: variables for the body, masked in its log; files that are gone afterwards. */
 @CompileStatic
 class Credentials {
+    private static final Map<String, String> DISPLAYED = [
+        string: 'Secret text', usernamePassword: 'Username with password', file: 'Secret file',
+    ]
+    /** Binding -> the kind of credential that it takes, and the class that stands for it. */
     private static final Map<String, List<String>> KINDS = [
         string: ['string', 'org.jenkinsci.plugins.plaincredentials.StringCredentials'],
         usernamePassword: ['usernamePassword', 'com.cloudbees.plugins.credentials.common.StandardUsernamePasswordCredentials'],
@@ -64,7 +68,7 @@ class Credentials {
         }
         List<String> kind = KINDS[binding.symbol]
         if (found['kind'] != kind[0]) {
-            throw new AbortException("Credentials '${id}' is of type '${found['kind']}' where '${kind[1]}' was expected")
+            throw new AbortException("Credentials '${id}' is of type '${DISPLAYED[found['kind']]}' where '${kind[1]}' was expected")
         }
         return found
     }

@@ -70,7 +70,12 @@ class JobCacher {
 
     private static String ownBranch() { Build.current.environment().get('BRANCH_NAME') ?: 'job' }
 
-    private static File path(Context context, Map<String, Object> cache) { context.file((String) cache.path, 'cache') }
+    /** The folder of a cache; variables in its path are expanded, but not in its name. */
+    private static File path(Context context, Map<String, Object> cache) {
+        Map<String, String> env = context.environment()
+        String path = ((String) cache.path).replaceAll(/\$\{(\w+)\}/) { List<String> match -> env[match[1]] ?: match[0] }
+        return context.file(path, 'cache')
+    }
 
     private static File store(String branch, Map<String, Object> cache) {
         String name = ((String) (cache.cacheName ?: cache.path)).replaceAll(/[^\w.-]/, '_')

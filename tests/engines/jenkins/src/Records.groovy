@@ -11,7 +11,7 @@ class Records {
     final List<Map<String, Object>> coverage = []
     final List<Map<String, Object>> issues = []
     final List<Map<String, Object>> shells = []
-    final List<String> stages = []
+    final List<Map<String, Object>> stages = []
     final Map<String, Object> notes = [:]
     final Set<String> allowed = new TreeSet<String>()
     final Set<String> refused = new LinkedHashSet<String>()

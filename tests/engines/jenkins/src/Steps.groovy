@@ -80,8 +80,10 @@ class Steps {
             String name = (String) args.name
             context.say("[Pipeline] { (${name})")
             Records records = Build.current.records
-            records.stages.add(name)
+            Map<String, Object> record = [name: name, began: System.currentTimeMillis(), ended: 0L] as Map<String, Object>
+            records.stages.add(record)
             return Body.of(context.with([stage: name] as Map<String, Object>)) { Outcome outcome ->
+                record.ended = System.currentTimeMillis()
                 if (outcome.failure && !records.failedStage) {
                     records.failedStage = name
                 }

@@ -397,37 +397,88 @@ def settle_cache(
 ) -> Cache:
     """Makes a restored folder ready, and notes beside it for the job's later steps what is in it.
 
-    What a cut restore left is removed. All but `saves_itself` is as `cache_key plan` planned it and the restore found
-    it; that one says whether the caller saves, or leaves it to a later step. `started` is in Unix time, 0 if not known.
+    What a cut restore left is removed, and on GitLab what another key left. All but `saves_itself` is as `cache_key
+    plan` planned it and the restore found it; that one says whether the caller saves, or leaves it to a later step.
+    `started` is in Unix time, 0 if not known. With state `off` there is a path only where uv shall use an empty cache.
     """
     if state == "off":
-        return Cache("off", reason, 0, 0, save=False, path="")
+        if path == Path():
+            return Cache("off", reason, 0, 0, save=False, path="")
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Cache("off", reason, 0, 0, save=False, path=str(path))
     if timed_out:
         # Its unpacking may still be writing there, so the job goes on in another folder, which isn't saved.
         path, state, save = path.with_name(f"{path.name}-new"), "miss", False
         reason = "the restore took too long and was given up"
     earlier = read_cache_note(path)
-    if state == "miss" and not earlier and path.is_dir():
-        shutil.rmtree(path)
+    if state == "miss" and not earlier and not _cleared(path):
+        path, save = Path(tempfile.mkdtemp(prefix="uv-actions-cache-", dir=job_temp())), False
+        reason = "what an earlier job left can't be removed by this one's user"
     path.mkdir(parents=True, exist_ok=True)
     save = save and state != "exact"
     if not earlier:
-        note = {"key": key, "state": state, "saved": save and saves_itself}
+        note = {"key": key, "state": state, "saved": save and saves_itself, "job": _job()}
         write_atomic(_cache_note(path), json.dumps(note))
     seconds = max(0, int(time.time()) - started) if started else 0
     return Cache(state, reason, folder_size(path), seconds, save, str(path))
 
 
+def _cleared(path: Path) -> bool:
+    """Removes a cache and its marker; false where this user has not the right to."""
+    try:
+        # First the marker: a cache that is removed in part must not be taken for a whole one.
+        if marker := cache_marker(path):
+            marker.unlink(missing_ok=True)
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.exists():
+            shutil.rmtree(path)
+    except OSError:
+        return False
+    return True
+
+
+def cache_marker(path: Path) -> Path | None:
+    """The file beside a cache that holds the full key of what is in it, on GitLab.
+
+    There the key of the stored archive is fixed before the job starts, and the archive is made at the job's end,
+    whatever has become of the job. So the marker is written after the work alone, and removed before it begins anew.
+    """
+    return path.with_name("key") if platform() == "gitlab" else None
+
+
+def read_cache_marker(path: Path) -> str:
+    """The full key of what is in a cache; empty if nobody knows."""
+    marker = cache_marker(path)
+    try:
+        return marker.read_text(encoding="utf-8").strip() if marker and path.is_dir() else ""
+    except (OSError, ValueError):
+        return ""
+
+
+def write_cache_marker(path: Path, key: str) -> None:
+    """Says that a cache holds all that the key stands for, where that is said by a marker."""
+    if marker := cache_marker(path):
+        write_atomic(marker, f"{key}\n")
+
+
 def read_cache_note(path: Path) -> dict[str, Any]:
     """What an earlier step of this job has noted of this cache; empty if there was none."""
     try:
-        return json.loads(_cache_note(path).read_text(encoding="utf-8"))
+        note = json.loads(_cache_note(path).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
+    return note if isinstance(note, dict) and note.get("job") == _job() else {}
 
 
 def _cache_note(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
+
+
+def _job() -> str:
+    """What tells this job from others that get the same folder: a checkout may keep it, and a stored cache bring it."""
+    names = {"gitlab": "CI_JOB_ID", "jenkins": "BUILD_TAG", "buildkite": "BUILDKITE_JOB_ID"}
+    return os.environ.get(names.get(platform(), ""), "")
 
 
 # ---------------------------------------------------------------------------------------------------------------------

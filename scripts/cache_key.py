@@ -6,7 +6,8 @@
 """Plans a job's cache: its folder, its key, and whether this job may restore and save it.
 
 `plan` (the default) tells `path`, `key`, `restore-keys`, `restore`, `save`, `state` (`off`, or empty where the restore
-will tell), `reason`, `python`, `started` and `bytes`, and for a tool that goes on, `tool-python` and `uv-folder`.
+will tell), `reason`, `trust` (`trusted` for a job of the default branch, else `change`), `python`, `started` and
+`bytes`, and for a tool that goes on, `tool-python` and `uv-folder`.
 `settle` takes what the restore found, makes the folder ready, tells `state`, `reason`, `bytes`, `seconds`, `save` and
 `path`, and exports the path as UV_CACHE_DIR.
 
@@ -14,6 +15,13 @@ The key is `<schema>-<os>-<osversion>-<arch>-<libc>-uv<X.Y.Z>-py<X.Y>-<profile>-
 it since uv changes its cache buckets even in patch releases; the operating system's version, since what was built
 from source on a newer one doesn't load on an older one; the profile, so that jobs that install different things never
 overwrite each other's entry.
+
+GitLab fixes its own key before a job starts, so there `path` is always `<folder>/cache`, and `<folder>/key`, a marker
+that is archived with it, holds the key above. `plan` reads the state from it; `setup_env` writes it after a good sync,
+and `plan --mode=save` after other work. A job that saves and finds another key there begins with an empty folder.
+On Jenkins and Buildkite entries are kept in a folder that `--store` names, by `ci_cache`; without one uv is left to the
+machine's own cache. A folder that trusted and untrusted jobs share is no security boundary, unless each level of trust
+has its own user id.
 """
 
 from __future__ import annotations
@@ -23,13 +31,14 @@ import json
 import os
 import platform as machine_platform
 import re
+import secrets
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
 from argparse import BooleanOptionalAction, Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,12 +53,15 @@ from _common import (
     folder_size,
     human_size,
     job_temp,
+    platform,
+    read_cache_marker,
     read_cache_note,
     run_main,
     say,
     set_outputs,
     settle_cache,
     trace,
+    write_cache_marker,
 )
 
 if sys.version_info >= (3, 11):
@@ -76,46 +88,82 @@ DROPPED_VARIABLES = ("CONDA_PREFIX", "UV_PROJECT", "UV_WORKING_DIR", "UV_WORKING
 
 @dataclass(frozen=True)
 class Situation:
-    """What the platform says of this job."""
+    """What the platform says of this job.
+
+    `event` is what runs it, in the platform's words. `barred` says why the job must not meet a cache, empty if it may;
+    `trusted`, whether it runs the own code of the branch that all others take from; `only_restores`, why `auto` doesn't
+    save here, empty if it does; `own_cache`, whether `auto` leaves uv to the cache that the machine keeps by itself.
+    """
 
     event: str
-    tag: bool
-    default_branch: bool
-    self_hosted: bool
+    barred: str = ""
+    trusted: bool = False
+    only_restores: str = ""
+    own_cache: bool = False
+
+
+@dataclass(frozen=True)
+class Platform:
+    """How a platform tells a job's situation, and what keeps the cache between jobs.
+
+    `keeps` is `service` (entries by key), `path` (one folder for all keys, so that a marker in it names its key),
+    `store` (a folder that the user names, or nothing), or empty: nobody saves.
+    """
+
+    situation: Callable[[Mapping[str, str]], Situation]
+    keeps: str = ""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What this job may do with the cache, and why not more."""
+    """What this job may do with the cache, and why not more; `barred` if that is for what it may read or reach."""
 
     restore: bool
     save: bool
     reason: str = ""
+    barred: bool = False
 
 
-def decide(choice: str, situation: Situation, environment: Mapping[str, str], ours: Path) -> Policy:
-    """Who restores and who saves; `choice` is `auto`, `true`, `restore` or `false`, `ours` the folder of our caches."""
+def decide(
+    choice: str,
+    situation: Situation,
+    environment: Mapping[str, str],
+    ours: Sequence[Path],
+    *,
+    keeps: str = "service",
+    store: bool = False,
+) -> Policy:
+    """Who restores and who saves.
+
+    `choice` is `auto`, `true`, `restore` or `false`; below the folders `ours` a UV_CACHE_DIR is an earlier step's.
+    `store` says whether the user named one, where the platform `keeps` none itself.
+    """
     caller = environment.get("UV_CACHE_DIR", "")
     if choice == "false":
         return Policy(False, False, "switched off by `cache: false`")
     if environment.get("UV_NO_CACHE", "").lower() in ("1", "true", "yes", "on"):
         return Policy(False, False, "UV_NO_CACHE is set")
-    if caller and not Path(caller).is_relative_to(ours):
+    if caller and not any(Path(caller).is_relative_to(folder) for folder in ours):
         return Policy(False, False, "UV_CACHE_DIR is set by the caller")
-    if situation.tag or situation.event in EVENTS_WITHOUT_CACHE:
-        what = "a tag" if situation.tag else f"`{situation.event}`"
-        return Policy(False, False, f"a job for {what} uses no cache")
-    if situation.self_hosted and choice == "auto":
+    if situation.barred:
+        return Policy(False, False, f"a job for {situation.barred} uses no cache", barred=True)
+    if choice == "auto" and (situation.own_cache or (keeps == "store" and not store)):
         return Policy(False, False, "machine's own cache")
+    if keeps == "store" and not store:
+        return Policy(False, False, "there is no `cache-store` to keep it in")
     if choice == "restore":
         return Policy(restore=True, save=False, reason="`cache: restore` never saves")
-    if choice == "true":
-        return Policy(restore=True, save=True)
-    if not situation.default_branch:
-        return Policy(restore=True, save=False, reason="only the default branch saves")
-    if situation.event not in EVENTS_THAT_SAVE:
-        return Policy(restore=True, save=False, reason=f"`{situation.event}` only restores")
+    if not keeps:
+        return Policy(restore=True, save=False, reason="only a job of a CI platform saves")
+    if situation.only_restores and choice == "auto":
+        return Policy(restore=True, save=False, reason=situation.only_restores)
     return Policy(restore=True, save=True)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# What each platform says of a job
+
+ONLY_DEFAULT_BRANCH = "only the default branch saves"
 
 
 def situation_on_github(environment: Mapping[str, str]) -> Situation:
@@ -128,12 +176,93 @@ def situation_on_github(environment: Mapping[str, str]) -> Situation:
         branch = payload["repository"]["default_branch"]
     except (KeyError, TypeError, OSError, ValueError):
         branch = None
+    tag = environment.get("GITHUB_REF_TYPE") == "tag" or ref.startswith("refs/tags/")
+    only_restores = ""
+    if event != "schedule" and (branch is None or ref != f"refs/heads/{branch}"):
+        only_restores = ONLY_DEFAULT_BRANCH
+    elif event not in EVENTS_THAT_SAVE:
+        only_restores = f"`{event}` only restores"
+    barred = "a tag" if tag else f"`{event}`" if event in EVENTS_WITHOUT_CACHE else ""
     return Situation(
         event=event,
-        tag=environment.get("GITHUB_REF_TYPE") == "tag" or ref.startswith("refs/tags/"),
-        default_branch=event == "schedule" or (branch is not None and ref == f"refs/heads/{branch}"),
-        self_hosted=environment.get("RUNNER_ENVIRONMENT") == "self-hosted",
+        barred=barred,
+        trusted=not (barred or only_restores),
+        only_restores=only_restores,
+        own_cache=environment.get("RUNNER_ENVIRONMENT") == "self-hosted",
     )
+
+
+def situation_on_gitlab(environment: Mapping[str, str]) -> Situation:
+    """Reads the pipeline's ref: each saves, since GitLab itself keeps entries of protected and other refs apart.
+
+    Not so a merge request of a fork whose pipeline a member runs in this project: a stranger's code would write what
+    the project's own unprotected branches read.
+    """
+    project = environment.get("CI_PROJECT_ID", "")
+    foreign = environment.get("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", project) not in ("", project)
+    request = bool(environment.get("CI_MERGE_REQUEST_IID"))
+    branch = environment.get("CI_COMMIT_BRANCH", "")
+    barred = (
+        "a tag" if environment.get("CI_COMMIT_TAG") else "a fork's merge request in this project" if foreign else ""
+    )
+    return Situation(
+        event=environment.get("CI_PIPELINE_SOURCE", ""),
+        barred=barred,
+        trusted=not (barred or request) and branch != "" and branch == environment.get("CI_DEFAULT_BRANCH"),
+    )
+
+
+def situation_on_jenkins(environment: Mapping[str, str]) -> Situation:
+    """Reads what a multibranch project says of the branch; any other project knows none, and so none that is trusted.
+
+    Source: https://plugins.jenkins.io/branch-api/
+    """
+    request = bool(environment.get("CHANGE_ID") or environment.get("CHANGE_FORK"))
+    trusted = environment.get("BRANCH_IS_PRIMARY") == "true" and not request
+    barred = "a tag" if environment.get("TAG_NAME") else ""
+    return Situation(
+        event="change request" if request else "branch",
+        barred=barred,
+        trusted=trusted and not barred,
+        only_restores="" if trusted else ONLY_DEFAULT_BRANCH,
+    )
+
+
+def situation_on_buildkite(environment: Mapping[str, str]) -> Situation:
+    """Reads the build's branch, which a fork may name like ours: only what says that it is no pull request is none.
+
+    Source: https://buildkite.com/docs/pipelines/configure/environment-variables
+    """
+    branch = environment.get("BUILDKITE_BRANCH", "")
+    request = environment.get("BUILDKITE_PULL_REQUEST") != "false" or bool(
+        environment.get("BUILDKITE_PULL_REQUEST_REPO")
+    )
+    trusted = not request and branch != "" and branch == environment.get("BUILDKITE_PIPELINE_DEFAULT_BRANCH")
+    barred = "a tag" if environment.get("BUILDKITE_TAG") else ""
+    return Situation(
+        event="pull request" if request else environment.get("BUILDKITE_SOURCE", "branch"),
+        barred=barred,
+        trusted=trusted and not barred,
+        only_restores="" if trusted else ONLY_DEFAULT_BRANCH,
+    )
+
+
+def situation_of_a_person(_environment: Mapping[str, str]) -> Situation:
+    """Nobody vouches for what lies in a work tree."""
+    return Situation(event="")
+
+
+PLATFORMS = {
+    "github": Platform(situation_on_github, keeps="service"),
+    "gitlab": Platform(situation_on_gitlab, keeps="path"),
+    "jenkins": Platform(situation_on_jenkins, keeps="store"),
+    "buildkite": Platform(situation_on_buildkite, keeps="store"),
+    "": Platform(situation_of_a_person),
+}
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The key
 
 
 def operating_system() -> str:
@@ -184,11 +313,15 @@ def ancestors(directory: Path) -> Iterator[Path]:
             return
 
 
-def key_files(directory: Path, patterns: list[str]) -> list[Path]:
-    """The files whose content the key stands for, sorted; without patterns the project's lock, or what stands in."""
+def key_files(directory: Path, patterns: list[str], caches: Path) -> list[Path]:
+    """The files whose content the key stands for, sorted; without patterns the project's lock, or what stands in.
+
+    Our `caches` may lie in the checkout, and packages bring locks of their own.
+    """
     if patterns:
         try:
             found = {path for pattern in patterns for path in directory.glob(pattern) if path.is_file()}
+            found = {path for path in found if not path.is_relative_to(caches)}
         except (ValueError, NotImplementedError) as error:
             raise Failure(f"`key-files` can't be used: {error}", KEY_FILES_MEND) from None
         if not found:
@@ -244,17 +377,44 @@ def without_credentials(url: str) -> str:
     return re.sub(r"^(\w[\w+.-]*://)[^/?#]*@", r"\1", url)
 
 
-def folder_of_caches() -> Path:
-    """Where our caches lie: in the job's temporary folder, whose path is the same in each run of a hosted runner."""
+# ---------------------------------------------------------------------------------------------------------------------
+# Plan and settle
+
+
+def own_folder() -> Path:
+    """Ours in the job's temporary folder, whose path is the same in each run of a hosted runner."""
     return job_temp() / "uv-actions"
+
+
+def folder_of_caches(given: str, directory: Path) -> Path:
+    """Where our caches lie.
+
+    Raises:
+        Failure: it is the project's folder or one above it, where `cache` and `key` may be somebody else's.
+    """
+    folder = Path(os.path.abspath(given)) if given else own_folder()
+    if folder == directory or folder in directory.parents:
+        raise Failure(
+            f"`folder` is {given!r}, which holds the project itself", "name a folder that holds nothing but our caches"
+        )
+    return folder
 
 
 def plan(options: Namespace) -> int:
     """Finds key and policy, and gives them to the platform."""
     directory = options.working_directory
-    ours = folder_of_caches()
-    policy = decide(options.cache, situation_on_github(os.environ), os.environ, ours)
-    files = key_files(directory, options.key_files)
+    caches = folder_of_caches(options.folder, directory)
+    row = PLATFORMS[platform()]
+    situation = row.situation(os.environ)
+    policy = decide(
+        options.cache,
+        situation,
+        os.environ,
+        (caches, own_folder()),
+        keeps=row.keeps,
+        store=bool(options.store),
+    )
+    files = key_files(directory, options.key_files, caches)
     if not files and (policy.restore or policy.save):
         policy = Policy(
             restore=False, save=False, reason=f"nothing to make a key from: no `{LOCK}` in or above {directory.name}"
@@ -287,26 +447,38 @@ def plan(options: Namespace) -> int:
     )
     key = f"{family}-{hash_of(files, repository)}"
     # Fallback entries need the path that their job had, so it stands for the family and not for the key.
-    path = ours / f"cache-{hashlib.sha256(family.encode()).hexdigest()[:12]}"
+    path = caches / f"cache-{hashlib.sha256(family.encode()).hexdigest()[:12]}"
+    if row.keeps == "path":
+        path = caches / "cache"
     on = policy.restore or policy.save
     earlier = read_cache_note(path) if on else {}
+    state = earlier.get("state", "") if on else "off"
     if options.mode == "save":
         policy = at_the_end(policy, earlier, key)
+        if policy.save:
+            write_cache_marker(path, key)
     elif earlier:
         policy = Policy(restore=False, save=False, reason="an earlier step of this job restored it")
+    elif on and row.keeps == "path":
+        state = state_by_marker(path, key, family, policy)
+    folder: Path | str = path if on else ""
+    if row.keeps == "path" and policy.barred:
+        # GitLab unpacks the archive in spite of us, so uv is led to where it isn't.
+        folder = empty_cache(os.environ)
 
     if options.explain:
         explain(key, parts, files, policy)
     set_outputs(
         {
-            "path": path if on else "",
+            "path": folder,
             "key": key if on else "",
             # An entry holds what its lock needs and nothing else: a job that will save takes none but its own.
             "restore-keys": f"{family}-" if policy.restore and not policy.save else "",
             "restore": policy.restore and options.mode != "save",
             "save": policy.save,
-            "state": earlier.get("state", "") if on else "off",
+            "state": state,
             "reason": policy.reason,
+            "trust": "trusted" if situation.trusted else "change",
             "python": python,
             "started": int(time.time()),
             "bytes": folder_size(path) if on else 0,
@@ -315,6 +487,22 @@ def plan(options: Namespace) -> int:
         }
     )
     return 0
+
+
+def state_by_marker(path: Path, key: str, family: str, policy: Policy) -> str:
+    """What the platform has put into the folder; what the job can't use is a miss, which clears it."""
+    found = read_cache_marker(path)
+    if found == key:
+        return "exact"
+    return "partial" if found.startswith(f"{family}-") and not policy.save else "miss"
+
+
+def empty_cache(environment: Mapping[str, str]) -> Path:
+    """A cache folder in which nothing is: a new one, or the one that an earlier step of this job began."""
+    earlier = Path(environment.get("UV_CACHE_DIR", ""))
+    if earlier.is_relative_to(own_folder()):
+        return earlier
+    return own_folder() / f"empty-{secrets.token_hex(6)}"
 
 
 def at_the_end(policy: Policy, earlier: Mapping[str, Any], key: str) -> Policy:
@@ -329,6 +517,9 @@ def at_the_end(policy: Policy, earlier: Mapping[str, Any], key: str) -> Policy:
         reason = "the store has this entry already"
     elif earlier["saved"]:
         reason = "an earlier step of this job saved it"
+    elif os.environ.get("CI_JOB_STATUS") in ("failed", "canceled"):
+        # GitLab says so to an `after_script`.
+        reason = "the job's work has failed, so the cache may hold only a part"
     else:
         return policy
     return Policy(restore=False, save=False, reason=reason)
@@ -385,6 +576,12 @@ def parse() -> Namespace:
         "--cache", choices=["auto", "true", "false", "restore"], default="auto", help="who saves (default: auto)"
     )
     planning.add_argument("--mode", choices=["restore", "save"], help="one half of the work (default: both)")
+    planning.add_argument(
+        "--folder", default="", metavar="DIR", help="where our caches lie (default: the job's temporary folder)"
+    )
+    planning.add_argument(
+        "--store", default="", metavar="DIR", help="where entries are kept, on platforms that keep none themselves"
+    )
     planning.add_argument("--profile", default="", help="a name that keeps this job's entries apart from others'")
     planning.add_argument(
         "--key-files", action=Items, metavar="GLOB", help="the files the key stands for (default: the lock)"

@@ -45,6 +45,7 @@ from _common import (
     set_outputs,
     settle_cache,
     trace,
+    write_cache_marker,
 )
 
 # What uv says when it fails, what that means for the caller, and how to mend it. The first match counts.
@@ -408,7 +409,7 @@ def parse() -> Namespace:
         default="off",
         help="what the restore found (default: off)",
     )
-    add("--cache-path", type=Path, default=Path(), metavar="DIR", help="its folder")
+    add("--cache-path", type=Path, default=Path(), metavar="DIR", help="its folder, or an empty one if it is off")
     add("--cache-key", default="", help="its key")
     add("--cache-reason", default="", help="why it is off, or isn't saved")
     add("--cache-save", action=BooleanOptionalAction, default=False, help="whether this job saves it")
@@ -448,6 +449,8 @@ def main() -> int:
     if options.sync:
         began = time.monotonic()
         (sync_from_mirror if options.mirror else sync)(uv, options)
+        if cache.save:
+            write_cache_marker(Path(cache.path), options.cache_key)
         venv = environment_folder(uv)
         python = check_python(uv, options.python_version, venv)
         rows["environment"] = f"`{venv}`, made in {time.monotonic() - began:.1f} s"

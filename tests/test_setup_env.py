@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,93 @@ def test_the_environment_may_lie_elsewhere(project: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert f"venv={elsewhere}\n" in result.stdout
     assert list(elsewhere.rglob("dep-1.0.dist-info"))
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# The marker of a cache on GitLab
+
+
+@pytest.fixture
+def gitlab(project: Path) -> dict[str, str]:
+    """The variables of a job of the default branch, whose plan says that it saves."""
+    return {
+        **LOGIN,
+        "GITLAB_CI": "true",
+        "CI_JOB_ID": "1",
+        "UV_ACTIONS_TEMP": str(project.parent),
+        "UV_ACTIONS_SETUP_ENV_CACHE_PATH": str(project / ".uv-actions" / "cache"),
+        "UV_ACTIONS_SETUP_ENV_CACHE_KEY": "family-1",
+        "UV_ACTIONS_SETUP_ENV_CACHE_SAVE": "true",
+    }
+
+
+def test_after_a_good_sync_the_marker_names_what_is_in_the_cache(project: Path, gitlab: dict[str, str]) -> None:
+    result = setup_env(project, "--cache-state=miss", **gitlab)
+    assert result.returncode == 0, result.stderr
+    folder = project / ".uv-actions"
+    assert (folder / "key").read_text() == "family-1\n"
+    assert list((folder / "cache").glob("archive-v0/*")), "uv's cache is there, and not in the caller's"
+
+    subprocess.run(["rm", "-rf", project / ".venv"], check=True)
+    again = setup_env(project, "--cache-state=exact", **gitlab, UV_OFFLINE="1")
+    assert again.returncode == 0, again.stderr
+    assert (folder / "key").read_text() == "family-1\n"
+    assert "cache-save=false\n" in again.stdout
+
+
+@pytest.mark.parametrize("fault", [404, "wrong-hash"])
+def test_a_failed_sync_leaves_no_marker(project: Path, gitlab: dict[str, str], index: Index, fault: Fault) -> None:
+    folder = project / ".uv-actions"
+    (folder / "cache" / "old").mkdir(parents=True)
+    (folder / "key").write_text("family-0\n")
+    index.fail("/packages/*", fault)
+    result = setup_env(project, "--cache-state=miss", **gitlab)
+    assert result.returncode != 0
+    assert not (folder / "key").exists()
+    assert not (folder / "cache" / "old").exists()
+
+
+def test_a_sync_that_is_killed_leaves_no_marker(project: Path, gitlab: dict[str, str], index: Index) -> None:
+    folder = project / ".uv-actions"
+    (folder / "cache").mkdir(parents=True)
+    (folder / "key").write_text("family-0\n")
+    index.fail("/packages/*", "hang")
+    with subprocess.Popen(
+        [sys.executable, TOOL, "--cache-state=miss"],
+        cwd=project,
+        env={**os.environ, **gitlab, "UV_HTTP_TIMEOUT": "60", "UV_HTTP_RETRIES": "0"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not (folder / "cache" / "CACHEDIR.TAG").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert (folder / "cache" / "CACHEDIR.TAG").exists(), "it was killed while uv was at work"
+    assert not (folder / "key").exists()
+
+
+def test_without_sync_nobody_vouches_for_the_cache(project: Path, gitlab: dict[str, str]) -> None:
+    result = setup_env(project, "--cache-state=miss", "--no-sync", **gitlab)
+    assert result.returncode == 0, result.stderr
+    assert not (project / ".uv-actions" / "key").exists()
+
+
+def test_a_job_that_only_restores_leaves_the_marker(project: Path, gitlab: dict[str, str]) -> None:
+    folder = project / ".uv-actions"
+    (folder / "cache").mkdir(parents=True)
+    (folder / "key").write_text("family-0\n")
+    result = setup_env(project, "--cache-state=partial", **gitlab | {"UV_ACTIONS_SETUP_ENV_CACHE_SAVE": "false"})
+    assert result.returncode == 0, result.stderr
+    assert (folder / "key").read_text() == "family-0\n"
+
+
+def test_a_cache_that_is_off_may_come_with_an_empty_folder(project: Path, gitlab: dict[str, str]) -> None:
+    empty = project.parent / "empty"
+    result = setup_env(
+        project, "--cache-state=off", "--cache-reason=a job for a tag uses no cache", f"--cache-path={empty}", **gitlab
+    )
+    assert result.returncode == 0, result.stderr
+    assert f"UV_CACHE_DIR={empty}\n" in result.stdout
+    assert list(empty.glob("archive-v0/*"))

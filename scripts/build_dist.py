@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import difflib
 import gzip
 import hashlib
@@ -42,6 +43,7 @@ from _common import (
     find_uv,
     github_command,
     human_size,
+    job_temp,
     on_github,
     run_main,
     say,
@@ -99,6 +101,9 @@ CAUSES = (
         "correct [build-system], set `mirror` to an index with them, or `sources: true` if [tool.uv.sources] has them",
     ),
 )
+
+# Where GitLab's jobs keep what is cached: it can cache nothing but folders of the checkout.
+OWN_FOLDER = ".uv-actions"
 
 # How uv's own lines begin.
 UV_ERROR = r"^\s*(?:error:|\u00d7) "
@@ -269,14 +274,28 @@ def build_environment(folder: Path, mirror: str) -> dict[str, str]:
 
 
 def commit_time(folder: Path) -> str:
-    """When the commit was made that is checked out, in seconds since 1970; empty, with a warning, if git can't say."""
+    """When the commit was made that is checked out, in seconds since 1970; empty, with a warning, if nothing says it.
+
+    GitLab tells it as a variable too, and its jobs often run in images without git.
+    """
     said = git(folder, "log", "-1", "--no-show-signature", "--format=%ct", "HEAD")
+    said = said or seconds_of(os.environ.get("CI_COMMIT_TIMESTAMP", ""))
     if not said:
         warn(
             f"git knows no commit for {folder}, so the files will hold the time of this build and differ each time; "
             "set SOURCE_DATE_EPOCH to a time in seconds since 1970"
         )
     return said
+
+
+def seconds_of(timestamp: str) -> str:
+    """A time of ISO 8601 with its zone in seconds since 1970; empty for anything else."""
+    try:
+        # Python before 3.11 doesn't know the Z.
+        moment = dt.datetime.fromisoformat(re.sub("[Zz]$", "+00:00", timestamp))
+    except ValueError:
+        return ""
+    return str(int(moment.timestamp())) if moment.tzinfo else ""
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -291,26 +310,33 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def folder_to_build(project: Project, root: Path, environment: Mapping[str, str], temporary: Path) -> Path:
-    """The project's folder; if uv's cache lies inside of it, a copy without the cache.
+    """The project's folder; if uv's cache or what jobs of ours keep lies inside of it, a copy without that.
 
-    Build backends that take every file would put the cache into the source distribution, and uv refuses those:
-    https://github.com/astral-sh/uv/issues/20050
+    Build backends that take every file would put it into the source distribution: hatchling does, and uv refuses what
+    comes of it; setuptools does if its MANIFEST.in says so. https://github.com/astral-sh/uv/issues/20050
     """
     command = [find_uv(), "cache", "dir"]
     said = subprocess.run(command, cwd=project.folder, env=environment, capture_output=True, text=True, check=False)
-    cache = Path(said.stdout.strip() or os.devnull).resolve()
-    if not cache.is_relative_to(project.folder):
-        return project.folder
     # With `.git`, from which some backends take the version.
     top = Path(git(root, "rev-parse", "--show-toplevel") or root).resolve()
+    # The cache counts before it exists: this build would make it.
+    places = [Path(said.stdout.strip() or os.devnull), job_temp()]
+    places += [place for place in (project.folder / OWN_FOLDER,) if place.exists()]
+    inside = [place.resolve() for place in places if project.folder in place.resolve().parents]
+    if not inside:
+        return project.folder
     copy = temporary / "source"
 
     def unwanted(folder: str, names: list[str]) -> list[str]:
         paths = [Path(folder, name) for name in names]
-        return [path.name for path in paths if path == cache or (path / "pyvenv.cfg").is_file()]
+        return [
+            path.name
+            for path in paths
+            if path in (*inside, temporary) or path.name == OWN_FOLDER or (path / "pyvenv.cfg").is_file()
+        ]
 
     if not copy.exists():
-        say(f"building from a copy of {top}, since uv's cache {cache} lies inside of it")
+        say(f"building from a copy of {top}, since {inside[0]} lies inside of it")
         shutil.copytree(top, copy, symlinks=True, ignore=unwanted)
     return copy / project.folder.relative_to(top)
 

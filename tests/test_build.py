@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -288,6 +289,55 @@ def test_without_git_it_warns_and_builds(build: Callable[..., Result], tmp_path:
     assert "app-1.0.tar.gz" in in_folder(folder / "dist")
 
 
+@pytest.mark.parametrize("moment", ["2026-01-02T03:04:05Z", "2026-01-02T05:04:05+02:00"])
+def test_without_git_gitlab_tells_the_time_of_the_commit(
+    build: Callable[..., Result], hatch_app: Path, moment: str
+) -> None:
+    # As in an image without git: the repository is there, the program isn't.
+    uv = str(shutil.which("uv"))
+    job = {"UV_ACTIONS_BIN": str(Path(uv).parent), "UV_PYTHON": sys.executable, "PATH": "/nowhere"}
+
+    result = build(hatch_app, env={**job, "CI_COMMIT_TIMESTAMP": moment})
+
+    assert result.rc == 0, result.stderr
+    assert "::warning" not in result.stderr
+    with tarfile.open(hatch_app / "dist" / "app-1.0.tar.gz") as archive:
+        assert {member.mtime for member in archive} == {COMMIT_TIME}
+
+
+@pytest.mark.parametrize("moment", ["2026-01-02T03:04:05", "yesterday", "$(date)"])
+def test_a_time_of_no_certain_moment_is_none(build: Callable[..., Result], tmp_path: Path, moment: str) -> None:
+    result = build(make_package(tmp_path / "export"), env={"CI_COMMIT_TIMESTAMP": moment})
+
+    assert result.rc == 0
+    assert "::warning" in result.stderr
+
+
+def test_git_knows_better_than_the_job_and_a_shallow_clone_is_enough(
+    build: Callable[..., Result], hatch_app: Path, tmp_path: Path, commit_all: Callable[[Path], None]
+) -> None:
+    commit_all(hatch_app)
+    clone = tmp_path / "clone"
+    subprocess.run(["git", "clone", "-q", "--depth=1", hatch_app.as_uri(), clone], check=True)
+
+    result = build(clone, env={"CI_COMMIT_TIMESTAMP": "2020-01-01T00:00:00Z"})
+
+    assert result.rc == 0, result.stderr
+    with tarfile.open(clone / "dist" / "app-1.0.tar.gz") as archive:
+        assert {member.mtime for member in archive} == {COMMIT_TIME}
+
+
+def test_a_shell_can_take_the_outputs(build: Callable[..., Result], app: Path, tmp_path: Path) -> None:
+    output = tmp_path / "outputs.sh"
+
+    result = build(app, env={"UV_ACTIONS_PLATFORM": "gitlab", "UV_ACTIONS_OUTPUT": str(output)})
+
+    assert result.rc == 0, result.stderr
+    command = f". '{output}'; cd \"$uv_out_dist\"; printf '%s\\n' \"$uv_out_sha256\" | sha256sum -c -"
+    checked = subprocess.run(["sh", "-euc", command], capture_output=True, text=True, check=True)
+    assert checked.stdout == "app-1.0-py3-none-any.whl: OK\napp-1.0.tar.gz: OK\n"
+
+
 def test_a_project_with_only_a_setup_py(build: Callable[..., Result], tmp_path: Path) -> None:
     setup = "from setuptools import setup\nsetup(name='old', version='3.1', py_modules=['old'])"
 
@@ -432,6 +482,30 @@ def test_a_cache_inside_of_the_tree_is_not_packed(build: Callable[..., Result], 
     assert (hatch_app / ".uv-cache" / "CACHEDIR.TAG").is_file()
     packed = {"PKG-INFO", "README.md", "pyproject.toml", "src/app/__init__.py"}
     assert names_in(hatch_app / "dist" / "app-1.0.tar.gz") == packed
+
+
+@pytest.mark.parametrize("used", [True, False])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_gitlab_caches_in_the_checkout_is_not_packed(
+    build: Callable[..., Result], tmp_path: Path, commit_all: Callable[[Path], None], backend: str, used: bool
+) -> None:
+    """uv only warns of a cache in the tree; hatchling packs it, and setuptools where the project asks for all."""
+    everything = '[tool.setuptools.package-data]\n"*" = ["**/*"]\n'
+    app = make_package(tmp_path / "app", backend=backend, more=everything if backend == "setuptools" else "")
+    write(app, {"MANIFEST.in": "global-include *\n"})
+    commit_all(app)
+    write(app, {".uv-actions/key": "linux-uv-py\n", ".uv-actions/cache/wheels-v8/secret": "x"})
+    # Where jobs don't restore, on tags among them, the cache in use is another one.
+    cache = app / ".uv-actions" / "cache" if used else tmp_path / "cache"
+
+    result = build(app, env={"UV_CACHE_DIR": str(cache), "UV_ACTIONS_TEMP": str(app / ".uv-actions" / "temp")})
+
+    assert result.rc == 0, result.stderr
+    for name in result.output_lines("files"):
+        packed = names_in(app / "dist" / name)
+        assert any(path.endswith("app/__init__.py") for path in packed)
+        assert not [path for path in packed if "uv-actions" in path or "wheels-v8" in path]
+    assert (app / ".uv-actions" / "key").is_file()
 
 
 def test_settings_for_other_work_do_not_reach_it(build: Callable[..., Result], hatch_app: Path, tmp_path: Path) -> None:

@@ -558,3 +558,45 @@ def test_the_tests_get_the_jobs_environment_without_our_inputs(sample: Path) -> 
     assert environment["MINE"] == "kept"
     assert environment["UV_LOCKED"] == "1"
     assert environment["VIRTUAL_ENV"] == str(sample / ".venv")
+
+
+# --- Other platforms ---
+
+
+def test_a_wrapper_gets_outputs_and_the_jobs_own_folder_holds_the_report(sample: Path, tmp_path: Path) -> None:
+    write_test(sample, TELLING + "\n\ndef test_fails():\n    assert 1 == 2\n")
+    temporary, output, exports = tmp_path / "job temp", tmp_path / "outputs.json", tmp_path / "exports.sh"
+    temporary.mkdir()
+    job = {"UV_ACTIONS_PLATFORM": "gitlab", "UV_ACTIONS_TEMP": str(temporary), "RUNNER_TEMP": ""}
+
+    result = run(sample, **job, UV_ACTIONS_OUTPUT=str(output), UV_ACTIONS_EXPORTS=str(exports))
+
+    assert result.code == 1
+    outputs = json.loads(output.read_text())
+    junit = Path(outputs.pop("junit"))
+    assert outputs == {"coverage": "", "passed": "1", "failed": "1", "skipped": "0"}
+    assert junit.is_relative_to(temporary)
+    assert "test_fails" in junit.read_text()
+    # What the sync inside would tell later steps is no business of theirs, and nothing of it of the tests.
+    assert not exports.exists()
+    assert not {"UV_ACTIONS_OUTPUT", "UV_ACTIONS_EXPORTS"} & seen(sample)["env"].keys()
+    assert "error: test_it.py:11: assert 1 == 2 [test_it.py::test_fails]" in result.log
+    # GitLab reads JUnit itself.
+    assert not (sample / "gl-code-quality-report.json").exists()
+
+
+def test_failures_are_annotated_on_buildkite(sample: Path, tmp_path: Path) -> None:
+    write_test(sample, "def test_fails():\n    assert 1 == 2\n")
+    agent = tmp_path / "bin" / "buildkite-agent"
+    agent.parent.mkdir()
+    # A stand-in that keeps what it was told.
+    agent.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$0.arguments"\ncat > "$0.body"\n')
+    agent.chmod(0o755)
+    job = {"UV_ACTIONS_PLATFORM": "buildkite", "PATH": f"{agent.parent}{os.pathsep}{os.environ['PATH']}"}
+
+    assert run(sample, **job).code == 1
+
+    assert agent.with_name("buildkite-agent.arguments").read_text().startswith("annotate\n--style\nerror\n--context\n")
+    body = agent.with_name("buildkite-agent.body").read_text()
+    assert body.startswith("### pytest (locked, Python ")
+    assert "| `test_it.py::test_fails` |" in body

@@ -16,8 +16,13 @@ restore_cache() {
   local results
   if [[ $uv_out_restore == true ]]; then
     results=$(new_file restore)
-    UV_ACTIONS_OUTPUT=$results tool ci_cache restore "--store=$option_cache_store" "--path=$uv_out_path" \
-      "--key=$uv_out_key" "--restore-keys=$uv_out_restore_keys" "--trust=$uv_out_trust"
+    UV_ACTIONS_OUTPUT=$results \
+      UV_ACTIONS_CI_CACHE_STORE=$option_cache_store \
+      UV_ACTIONS_CI_CACHE_PATH=$uv_out_path \
+      UV_ACTIONS_CI_CACHE_KEY=$uv_out_key \
+      UV_ACTIONS_CI_CACHE_RESTORE_KEYS=$uv_out_restore_keys \
+      UV_ACTIONS_CI_CACHE_TRUST=$uv_out_trust \
+      tool ci_cache restore
     # shellcheck source=/dev/null
     . "$results"
   fi
@@ -26,5 +31,10 @@ restore_cache() {
 
 # save_cache: puts the cache into the store, unless the store has it.
 save_cache() {
-  tool ci_cache save "--store=$option_cache_store" "--path=$uv_out_path" "--key=$uv_out_key" "--trust=$uv_out_trust"
+  UV_ACTIONS_OUTPUT=$(new_file save) \
+    UV_ACTIONS_CI_CACHE_STORE=$option_cache_store \
+    UV_ACTIONS_CI_CACHE_PATH=$uv_out_path \
+    UV_ACTIONS_CI_CACHE_KEY=$uv_out_key \
+    UV_ACTIONS_CI_CACHE_TRUST=$uv_out_trust \
+    tool ci_cache save
 }

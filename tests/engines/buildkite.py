@@ -133,7 +133,7 @@ class Buildkite:
         self._runs = itertools.count(1)
         self._bin = state / "bin"
         self._hooks = state / "hooks"
-        for folder in (self.home, self.temporary, self._bin, self._hooks):
+        for folder in (self.home, self.temporary, self.store, self._bin, self._hooks):
             folder.mkdir(parents=True)
         _write_program(self._hooks / "pre-exit", _PRE_EXIT)
         # Where the installer keeps uv by itself: a host that isn't new has it.
@@ -215,11 +215,11 @@ class Buildkite:
             needed = step.get("depends_on") or []
             needed = [needed] if isinstance(needed, str) else needed
             before = [job for index, job in enumerate(jobs) if index < after_wait or job.key in needed]
-            for values in _matrix(step):
+            for values in matrix_of(step):
                 if not all(job.ok for job in before):
                     jobs.append(Job(key, values, exit=None))
                     continue
-                job_variables = self._job_variables(_with_matrix(step, values), document.get("env") or {})
+                job_variables = self._job_variables(with_matrix(step, values), document.get("env") or {})
                 job_variables["BUILDKITE_STEP_KEY"] = step.get("key") or ""
                 job_variables["BUILDKITE_JOB_ID"] = self.api.new_job(build, step.get("key") or "")
                 folder = self.state / "runs" / f"{number}-{len(jobs) + 1}"
@@ -425,7 +425,7 @@ def _applies(condition: str, tag: str) -> bool:
     return known[condition]
 
 
-def _matrix(step: Mapping[str, Any]) -> list[dict[str, str]]:
+def matrix_of(step: Mapping[str, Any]) -> list[dict[str, str]]:
     """The values of each job of a step; `{"": value}` for a matrix of one dimension."""
     matrix = step.get("matrix")
     if not matrix:
@@ -436,7 +436,7 @@ def _matrix(step: Mapping[str, Any]) -> list[dict[str, str]]:
     return [dict(zip(dimensions, map(str, values), strict=True)) for values in products]
 
 
-def _with_matrix(value: Any, values: Mapping[str, str]) -> Any:
+def with_matrix(value: Any, values: Mapping[str, str]) -> Any:
     """The same with `{{matrix}}` and `{{matrix.name}}` replaced in all texts."""
     if isinstance(value, str):
         for name, text in values.items():
@@ -444,8 +444,8 @@ def _with_matrix(value: Any, values: Mapping[str, str]) -> Any:
             value = re.sub(token, lambda _, text=text: text, value)
         return value
     if isinstance(value, dict):
-        return {_with_matrix(key, values): _with_matrix(each, values) for key, each in value.items()}
-    return [_with_matrix(each, values) for each in value] if isinstance(value, list) else value
+        return {with_matrix(key, values): with_matrix(each, values) for key, each in value.items()}
+    return [with_matrix(each, values) for each in value] if isinstance(value, list) else value
 
 
 # ---------------------------------------------------------------------------------------------------------------------

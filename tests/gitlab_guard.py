@@ -28,9 +28,9 @@ class Template:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        parts = documents(text)
-        self.header: dict[str, Any] = parts[0] if len(parts) > 1 else {}
-        self.jobs: dict[str, Any] = parts[-1]
+        self.documents = documents(text)
+        self.header: dict[str, Any] = self.documents[0] if len(self.documents) > 1 else {}
+        self.jobs: dict[str, Any] = self.documents[-1]
         self.inputs: dict[str, dict[str, Any]] = (self.header.get("spec") or {}).get("inputs") or {}
 
 
@@ -42,7 +42,7 @@ def find(text: str) -> list[str]:
 
 
 def form(template: Template) -> Iterator[str]:
-    if set(template.header) != {"spec"} or len(documents(template.text)) != 2:
+    if set(template.header) != {"spec"} or len(template.documents) != 2:
         yield "a template is two documents: `spec:` alone, and the jobs"
     if "${{" in template.text:
         yield "`${{`: a runner takes it for an expression of its own"
@@ -153,12 +153,28 @@ def variables(template: Template) -> Iterator[str]:
 
 
 def scripts(template: Template) -> Iterator[str]:
+    """An input reaches a script as a variable, or between single quotes if it can't hold one.
+
+    The second where a variable isn't safe: what an earlier job puts into a dotenv report outranks the job's own.
+    """
     for name, job in jobs(template):
         for body in bodies(job):
-            if "$[[" in body:
-                yield f"job `{name}` has `$[[` in its script: an input reaches it as a variable"
+            for place in INPUT.finditer(body):
+                quoted = body[place.start() - 1 : place.start()] == body[place.end() : place.end() + 1] == "'"
+                if not quoted or can_hold_a_quote(template.inputs.get(place[1]) or {}):
+                    yield f"job `{name}` has {place[0]} in its script, which isn't safe there"
+            if "$[[" in INPUT.sub("", body):
+                yield f"job `{name}` has `$[[` in its script"
         if "script" in job and not list(bodies(job)):
             yield f"job `{name}` has an empty script"
+
+
+def can_hold_a_quote(given: dict[str, Any]) -> bool:
+    """Whether an input's values may have a single quote in them."""
+    if given.get("options"):
+        return any("'" in str(each) for each in given["options"])
+    pattern = given.get("regex")
+    return not pattern or any(re.search(pattern, text) for text in ("'", "a'", "'a", "a'b", "a\n'\nb", "1'1"))
 
 
 def bodies(job: dict[str, Any]) -> Iterator[str]:

@@ -605,6 +605,17 @@ def test_what_is_not_allowed_is_refused_by_its_signature(
     assert f"SecurityException: Scripts not permitted to use {signature}" in done.log
 
 
+def test_a_build_without_end_is_ended_and_the_next_one_runs(jenkins: Jenkins, checkout: Path) -> None:
+    endless = "node { sh 'echo $$ > pid; exec sleep 100' }"
+    with pytest.raises(TimeoutError, match=r"no end after 4 s:\n(.*\n)*\[Pipeline\] sh\n"):
+        jenkins.run(checkout, endless, timeout=4)
+    (pid,) = jenkins.agent.glob("workspace/*/pid")
+    assert not is_running(pid)
+    with pytest.raises(TimeoutError, match="no end after 4 s"):
+        jenkins.run(checkout, "while (true) { }", timeout=4)
+    assert jenkins.run(checkout, "echo 'next'").ok
+
+
 # ---------------------------------------------------------------------------------------------------------------------
 # Components, and what the engine runs on
 

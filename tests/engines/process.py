@@ -28,16 +28,16 @@ def run_to_the_end(
         try:
             stdout, stderr = process.communicate(timeout=timeout)
         except BaseException as error:
-            _kill_marked(mark)
+            kill_marked(mark)
             stdout, stderr = process.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise TimeoutError(f"no end after {timeout} s:\n{readable(stdout, stderr)[-6000:]}") from None
             raise
-        _kill_marked(mark)
+        kill_marked(mark)
     return process.returncode, stdout, stderr
 
 
-def _kill_marked(mark: str) -> None:
+def kill_marked(mark: str) -> None:
     """Kills the processes that have `mark` in their environment: a job's steps may be sessions of their own."""
     found = True
     while found:

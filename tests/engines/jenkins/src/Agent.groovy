@@ -136,7 +136,7 @@ class Agent {
         builder.environment().clear()
         builder.environment().putAll(environment(context))
         // Whatever still runs at the end of the build is found by it, in containers too.
-        builder.environment().put('ENGINE_RUN', System.getenv('ENGINE_RUN') ?: '')
+        builder.environment().put('ENGINE_RUN', (String) Build.current.request.mark)
         builder.environment().put('JENKINS_SERVER_COOKIE', 'please-do-not-kill-me')
         builder.directory(folder)
         builder.redirectInput(ProcessBuilder.Redirect.from(new File('/dev/null')))

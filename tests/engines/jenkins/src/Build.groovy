@@ -13,9 +13,8 @@ import java.util.concurrent.ConcurrentSkipListMap
 /**
  * One build of one Jenkinsfile.
  *
- *     java … engine.Build REQUEST.json
- *
- * `engines/jenkins.py` writes the request and reads `result.json` and `log` in the folder that it names.
+ * The process takes builds one after the other: a line of stdin is the path of a request, and a line of stdout says that
+ * `result.json` and `log` are in the folder that the request names. `engines/jenkins.py` is at the other end.
  */
 @CompileStatic
 class Build {
@@ -47,10 +46,12 @@ class Build {
     }
 
     static void main(String[] arguments) {
-        current = new Build((Map<String, Object>) new JsonSlurperClassic().parse(new File(arguments[0]), 'UTF-8'))
-        current.run()
-        // Whatever still waits in a thread of a step is of no use any more.
-        System.exit(0)
+        Scanner requests = new Scanner(System.in, 'UTF-8')
+        while (requests.hasNextLine()) {
+            current = new Build((Map<String, Object>) new JsonSlurperClassic().parse(new File(requests.nextLine()), 'UTF-8'))
+            current.run()
+            println('engine: done')
+        }
     }
 
     static int rank(String result) { RESULTS.indexOf(result) }
@@ -99,6 +100,7 @@ class Build {
         } catch (Throwable thrown) {
             problem = thrown
         }
+        scheduler?.close()
         if (problem == null && records.refused) {
             problem = new SecurityException("Scripts not permitted to use ${records.refused.first()}, which the pipeline hid")
         }

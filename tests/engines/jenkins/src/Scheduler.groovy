@@ -11,6 +11,7 @@ import java.util.concurrent.ExecutorService
 import java.util.concurrent.Executors
 import java.util.concurrent.LinkedBlockingQueue
 import java.util.concurrent.ThreadFactory
+import java.util.concurrent.TimeUnit
 
 /** The part of a thread that is saved: the rest of its program, and what its step holds of the program's values. */
 @CompileStatic
@@ -74,6 +75,12 @@ class Scheduler {
             events.take().run()
         }
         return end.replay()
+    }
+
+    /** Stops what still runs, so that nothing of this build gets into the next one. */
+    void close() {
+        pool.shutdownNow()
+        pool.awaitTermination(1, TimeUnit.MINUTES)
     }
 
     /** Lets a thread go on, with the value or the failure of the step that it is in. */

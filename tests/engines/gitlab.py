@@ -52,7 +52,7 @@ HERE = Path(__file__).resolve().parent / "gitlab_ci_local"
 SERVER = "https://gitlab.com"
 PROJECT = "acme/app"
 COLLECTION = "org/uv-actions"
-VERSION = "1.2.3"
+VERSION = "v1.2.3"
 _STATE = ".gitlab-ci-local"
 
 # Where a job's programs come from, and its shell: this machine's; what Debian's essential packages bring, as in
@@ -259,12 +259,14 @@ class Gitlab:
         pipeline.jobs = _jobs(checkout, stdout + stderr, pipeline.config)
         return pipeline
 
-    def preview(self, project: Path, config: Mapping[str, Any] | str, **situation: Any) -> dict[str, Any]:
+    def preview(
+        self, project: Path, config: Mapping[str, Any] | str, *, files: Mapping[str, str | bytes] | None = None
+    ) -> dict[str, Any]:
         """The expanded configuration. Raises ValueError with GitLab's words where it is refused."""
-        checkout, text = self._checkout(project, config, {})
+        checkout, text = self._checkout(project, config, files or {})
         if invalid := self._refused(text, checkout):
             raise ValueError(invalid)
-        return self.expanded(checkout, Situation(**situation), {})
+        return self.expanded(checkout, Situation(), {})
 
     def expanded(self, checkout: Path, situation: Situation, variables: Mapping[str, str]) -> dict[str, Any]:
         """The expanded configuration of a checkout."""
@@ -498,7 +500,7 @@ class Gitlab:
 
 
 def collection_repository(release: Path, folder: Path) -> Path:
-    """A bare git repository in `folder` that has the release tree as its tags `1.2.3`, `v1.2.3` and `v1`."""
+    """A bare git repository in `folder` that has the release tree as its tags `v1.2.3` and `v1`."""
     shutil.copytree(release, folder / "tree")
     repository = folder / "uv-actions.git"
     git = ["git", "-C", str(folder / "tree"), "-c", "user.name=ci", "-c", "user.email=ci@example.org"]
@@ -506,7 +508,7 @@ def collection_repository(release: Path, folder: Path) -> Path:
         ["init", "--quiet", "--initial-branch=main"],
         ["add", "--all", "--force"],
         ["-c", "commit.gpgsign=false", "commit", "--quiet", "--message=Release"],
-        *(["tag", tag] for tag in (VERSION, f"v{VERSION}", "v1")),
+        *(["tag", tag] for tag in (VERSION, "v1")),
         ["clone", "--quiet", "--bare", ".", str(repository)],
     ):
         subprocess.run([*git, *arguments], check=True)

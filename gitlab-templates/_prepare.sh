@@ -2,8 +2,7 @@
 UV_ACTIONS_PLATFORM=gitlab
 UV_ACTIONS_TEMP=$(mktemp -d "${TMPDIR:-/tmp}/uv-actions.XXXXXX") || exit 2
 export UV_ACTIONS_PLATFORM UV_ACTIONS_TEMP
-uv_actions_pwd=$PWD
-cd "$CI_PROJECT_DIR" && mkdir -p .uv-actions/reports && printf '*\n' > .uv-actions/.gitignore || exit 2
+{ cd "$CI_PROJECT_DIR" && mkdir -p .uv-actions/reports && printf '*\n' > .uv-actions/.gitignore; } || exit 2
 # An image may run its jobs as a user without a home.
 if [ ! -w "${HOME:-/nonexistent}" ]; then
   export UV_ACTIONS_TOOL_DIR="${UV_ACTIONS_TOOL_DIR:-$UV_ACTIONS_TEMP/uv}"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from engines.gitlab import Gitlab, Pipeline, Situation
-from services.index import PASSWORD, USERNAME, Index
-from services.oidc import Oidc
+from services.index import PASSWORD, USERNAME, Index, serve
+from services.oidc import AUDIENCE, Oidc
 
 Project = Callable[[str], Path]
 
@@ -29,7 +27,9 @@ def options(index: Index) -> dict[str, str]:
     }
 
 
-def run(gitlab: Gitlab, project: Path, inputs: dict[str, Any], *, extra: dict[str, Any] | None = None, **more: Any) -> Pipeline:
+def run(
+    gitlab: Gitlab, project: Path, inputs: dict[str, Any], *, extra: dict[str, Any] | None = None, **more: Any
+) -> Pipeline:
     config = {"include": [gitlab.include("build"), gitlab.include("publish", inputs)], **(extra or {})}
     more.setdefault("situation", TAG)
     more.setdefault("variables", {"INDEX_PASSWORD": PASSWORD})
@@ -83,23 +83,21 @@ def test_a_wrong_password_ends_the_job_and_is_not_shown(gitlab: Gitlab, project:
 
 
 def test_a_missing_password_names_the_variable(gitlab: Gitlab, project: Project, index: Index) -> None:
-    config = {"include": [gitlab.include("publish", {**options(index), "build-job": "made"})], "made": {"script": ["true"]}}
+    config = {
+        "include": [gitlab.include("publish", {**options(index), "build-job": "made"})],
+        "made": {"script": ["true"]},
+    }
     job = gitlab.run(project("script"), config, situation=TAG).job("uv-publish")
     assert job.exit == 2
     assert "the variable INDEX_PASSWORD, which `password-env` names, is not set" in job.log
 
 
 def test_neither_variables_nor_an_earlier_job_move_the_upload(gitlab: Gitlab, project: Project, index: Index) -> None:
-    elsewhere = "http://127.0.0.1:9/"
-    foreign = {
-        name: elsewhere
-        for name in ("UV_PUBLISH_URL", "UV_DEFAULT_INDEX", "UV_ACTIONS_PUBLISH_PUBLISH_URL", "UV_ACTIONS_PUBLISH_CHECK_URL")
-    }
+    names = ("UV_PUBLISH_URL", "UV_DEFAULT_INDEX", "UV_ACTIONS_PUBLISH_PUBLISH_URL", "UV_ACTIONS_PUBLISH_CHECK_URL")
+    foreign = dict.fromkeys(names, "http://127.0.0.1:9/")
     lines = "; ".join(f"echo {name}={value} >> .uv-actions/reports/outputs.env" for name, value in foreign.items())
     evil = {"uv-build": {"after_script": [lines]}}
-    pipeline = run(
-        gitlab, project("app"), options(index), extra=evil, variables={"INDEX_PASSWORD": PASSWORD, **foreign}
-    )
+    pipeline = run(gitlab, project("app"), options(index), jobs=evil, variables={"INDEX_PASSWORD": PASSWORD, **foreign})
     assert pipeline.job("uv-publish").ok, pipeline.log
     assert index.files() == FILES
 
@@ -114,23 +112,45 @@ def test_only_what_was_built_is_published(gitlab: Gitlab, project: Project, inde
             "artifacts": {"paths": ["dist/", ".uv-actions/sha256"]},
         }
     }
-    pipeline = run(gitlab, project("app"), {**options(index), "build-job": "changed"}, extra=changed)
+    pipeline = run(gitlab, project("app"), {**options(index), "build-job": "changed"}, jobs=changed)
     assert pipeline.job("uv-publish").exit == 3
     assert "app-1.2.3.tar.gz" in pipeline.job("uv-publish").log
     assert index.files() == []
 
 
-@contextmanager
-def own_registry(index: Index) -> Iterator[dict[str, str]]:
-    """A stand-in for GitLab's registry of the project: the index, which knows the job's token, below GitLab's paths."""
-    username, password, app = index.username, index.password, index.app
+def test_the_projects_own_registry_takes_the_jobs_token(gitlab: Gitlab, project: Project, index: Index) -> None:
+    """The index stands in for GitLab's registry: it knows the job's token, and answers below the project's path."""
     index.username, index.password = "gitlab-ci-token", JOB_TOKEN
 
-    def below(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        environ["PATH_INFO"] = environ["PATH_INFO"].removeprefix("/api/v4/projects/1217/packages/pypi") or "/"
-        return app(environ, start_response)
+    def registry(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        path = environ["PATH_INFO"].removeprefix("/api/v4/projects/1217/packages/pypi")
+        return index.app({**environ, "PATH_INFO": path or "/"}, start_response)
 
-    index.app = below  # ty: ignore[invalid-assignment]
-    yield {"CI_API_V4_URL": f"{index.upload_url}api/v4"}
-    index.app = app  # ty: ignore[invalid-assignment]
-    index.username, index.password = username, password
+    app = project("app")
+    with serve(registry) as url:
+        variables = {"CI_API_V4_URL": f"{url}/api/v4"}
+        pipelines = [run(gitlab, app, {"registry": "true"}, variables=variables) for _ in range(2)]
+        both = run(gitlab, app, {"registry": "true", "index": "private"}, variables=variables)
+    assert [each.job("uv-publish").dotenv["UV_ACTIONS_PUBLISH_PUBLISHED"] for each in pipelines] == ["2", "0"]
+    assert index.files() == FILES
+    assert {each.username for each in index.uploads} == {"gitlab-ci-token"}
+    assert not any(JOB_TOKEN in each.log for each in pipelines)
+    assert both.job("uv-publish").exit == 2
+    assert "`registry: true` says where and as whom to publish" in both.job("uv-publish").log
+
+
+def test_the_jobs_identity_is_enough(gitlab: Gitlab, project: Project, index: Index, oidc: Oidc) -> None:
+    """The issuer and the index's endpoints are stand-ins, as GitLab.com and PyPI can't be had here."""
+    environment = oidc.gitlab_env
+    token = environment.pop(f"{AUDIENCE.upper().replace('-', '_')}_ID_TOKEN")
+    app = project("app")
+    trusted = run(
+        gitlab,
+        app,
+        {"publish-url": oidc.publish_url, "aud": AUDIENCE},
+        variables=environment,
+        id_token={AUDIENCE: token}.__getitem__,
+    )
+    assert trusted.job("uv-publish").ok, trusted.log
+    assert index.files() == FILES
+    assert token not in trusted.log

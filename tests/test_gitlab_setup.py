@@ -29,7 +29,7 @@ def state(job: Job) -> str:
 
 def stored(gitlab: Gitlab) -> list[str]:
     """What the runner's store holds for protected refs: packages as uv unpacks them, and the files beside its cache."""
-    paths = [path for path in (gitlab.state / "caches" / "protected").rglob("*")]
+    paths = list((gitlab.state / "caches" / "protected").rglob("*"))
     return sorted(path.name for path in paths if path.suffix == ".dist-info" or path.parent.name == "saved")
 
 

@@ -12,7 +12,16 @@ from engines.gitlab import Gitlab
 Project = Callable[[str], Path]
 
 # What GitLab, its runner or a shell would take for something of theirs.
-ODD = ["${CI_JOB_TOKEN}", "$CI_JOB_TOKEN", "${{ x }}", "cost $5", "'quoted' \"twice\"", "$(touch owned)", "--dashes", "a\\b"]
+ODD = [
+    "${CI_JOB_TOKEN}",
+    "$CI_JOB_TOKEN",
+    "${{ x }}",
+    "cost $5",
+    "'quoted' \"twice\"",
+    "$(touch owned)",
+    "--dashes",
+    "a\\b",
+]
 
 
 def run(gitlab: Gitlab, project: Path, *, image: str = "machine", path: Any = (), **inputs: Any) -> Any:
@@ -23,7 +32,7 @@ def test_each_python_and_resolution_is_a_job_of_its_own(
     gitlab: Gitlab, project: Project, pythons: Callable[[], Any]
 ) -> None:
     code = "import sys, idna; print('ran on', sys.version_info[:2], idna.__version__)"
-    inputs = {
+    inputs: dict[str, Any] = {
         "python-versions": ["3.10", "3.14"],
         "resolutions": ["locked", "lowest-direct"],
         "command": "python",

@@ -104,7 +104,8 @@ def github(new_github: Callable[[str], Github]) -> Github:
 @pytest.fixture
 def new_gitlab(machine: Machine, tmp_path: Path) -> Callable[[str], Gitlab]:
     """Makes a GitLab, with this release as `org/uv-actions` and its state in a folder of the given name."""
-    return lambda name: machine.gitlab(tmp_path / name)
+    # Without blanks, which gitlab-ci-local doesn't stand in its path.
+    return lambda name: machine.gitlab(tmp_path / name.replace(" ", "-"))
 
 
 @pytest.fixture

@@ -153,7 +153,6 @@ def variables(template: Template) -> Iterator[str]:
 
 
 def scripts(template: Template) -> Iterator[str]:
-<<<<<<< HEAD
     """An input reaches a script as a variable, or between single quotes if it can't hold one.
 
     The second where a variable isn't safe: what an earlier job puts into a dotenv report outranks the job's own.
@@ -166,34 +165,16 @@ def scripts(template: Template) -> Iterator[str]:
                     yield f"job `{name}` has {place[0]} in its script, which isn't safe there"
             if "$[[" in INPUT.sub("", body):
                 yield f"job `{name}` has `$[[` in its script"
-=======
-    """An input reaches a script as a variable, or as a word in single quotes that it can't leave."""
-    safe = {name for name, given in template.inputs.items() if not may_hold_quote(given or {})}
-    for name, job in jobs(template):
-        for body in bodies(job):
-            quoted = re.sub(r"'\$\[\[ inputs\.([\w-]+) \]\]'", lambda match: "" if match[1] in safe else match[0], body)
-            if "$[[" in quoted:
-                yield f"job `{name}` has `$[[` in its script: an input reaches it as a variable"
->>>>>>> 014a3f3 (wip2)
         if "script" in job and not list(bodies(job)):
             yield f"job `{name}` has an empty script"
 
 
-<<<<<<< HEAD
 def can_hold_a_quote(given: dict[str, Any]) -> bool:
     """Whether an input's values may have a single quote in them."""
     if given.get("options"):
         return any("'" in str(each) for each in given["options"])
     pattern = given.get("regex")
     return not pattern or any(re.search(pattern, text) for text in ("'", "a'", "'a", "a'b", "a\n'\nb", "1'1"))
-=======
-def may_hold_quote(given: dict[str, Any]) -> bool:
-    """Whether an input can have a value with a single quote in it."""
-    if given.get("options"):
-        return any("'" in str(each) for each in given["options"])
-    pattern = given.get("regex") or ""
-    return not pattern or any(re.search(pattern, text) for text in ("'", "a'", "'a", "a'a", "a\n'\na"))
->>>>>>> 014a3f3 (wip2)
 
 
 def bodies(job: dict[str, Any]) -> Iterator[str]:

@@ -27,10 +27,9 @@ def options(index: Index) -> dict[str, str]:
     }
 
 
-def run(
-    gitlab: Gitlab, project: Path, inputs: dict[str, Any], *, extra: dict[str, Any] | None = None, **more: Any
-) -> Pipeline:
-    config = {"include": [gitlab.include("build"), gitlab.include("publish", inputs)], **(extra or {})}
+def run(gitlab: Gitlab, project: Path, inputs: dict[str, Any], *, jobs: Any = None, **more: Any) -> Pipeline:
+    """A pipeline for a tag that builds and publishes."""
+    config = {"include": [gitlab.include("build"), gitlab.include("publish", inputs)], **(jobs or {})}
     more.setdefault("situation", TAG)
     more.setdefault("variables", {"INDEX_PASSWORD": PASSWORD})
     return gitlab.run(project, config, **more)
@@ -41,7 +40,7 @@ def test_a_release_is_published_once(gitlab: Gitlab, project: Project, index: In
     first = run(gitlab, app, options(index), image="slim")
     assert first.ok, first.log
     build, publish = first.job("uv-build"), first.job("uv-publish")
-    assert sorted(path.name for path in (build.artifacts / "dist").iterdir()) == FILES
+    assert sorted(path.name for path in (build.artifacts / "dist").glob("app-*")) == FILES
     assert build.dotenv["UV_ACTIONS_BUILD_VERSION"] == "1.2.3"
     assert build.dotenv["UV_ACTIONS_BUILD_FILES"].split() == FILES
     assert publish.dotenv["UV_ACTIONS_PUBLISH_PUBLISHED"] == "2"
@@ -95,9 +94,17 @@ def test_a_missing_password_names_the_variable(gitlab: Gitlab, project: Project,
 def test_neither_variables_nor_an_earlier_job_move_the_upload(gitlab: Gitlab, project: Project, index: Index) -> None:
     names = ("UV_PUBLISH_URL", "UV_DEFAULT_INDEX", "UV_ACTIONS_PUBLISH_PUBLISH_URL", "UV_ACTIONS_PUBLISH_CHECK_URL")
     foreign = dict.fromkeys(names, "http://127.0.0.1:9/")
-    lines = "; ".join(f"echo {name}={value} >> .uv-actions/reports/outputs.env" for name, value in foreign.items())
-    evil = {"uv-build": {"after_script": [lines]}}
-    pipeline = run(gitlab, project("app"), options(index), jobs=evil, variables={"INDEX_PASSWORD": PASSWORD, **foreign})
+    told = {
+        "told": {
+            "stage": "deploy",
+            "needs": ["uv-build"],
+            "script": [f"echo {name}={value} >> told.env" for name, value in foreign.items()],
+            "artifacts": {"paths": ["dist/", ".uv-actions/sha256"], "reports": {"dotenv": "told.env"}},
+        }
+    }
+    inputs = {**options(index), "build-job": "told"}
+    pipeline = run(gitlab, project("app"), inputs, jobs=told, variables={"INDEX_PASSWORD": PASSWORD, **foreign})
+    assert pipeline.job("told").dotenv == foreign
     assert pipeline.job("uv-publish").ok, pipeline.log
     assert index.files() == FILES
 

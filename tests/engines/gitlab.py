@@ -54,6 +54,7 @@ PROJECT = "acme/app"
 COLLECTION = "org/uv-actions"
 VERSION = "v1.2.3"
 _STATE = ".gitlab-ci-local"
+_EXPANDED = f"{_STATE}/expanded-gitlab-ci.yml"
 
 # Where a job's programs come from, and its shell: this machine's; what Debian's essential packages bring, as in
 # `python:slim`, without git and without a downloader; busybox alone, as in Alpine.
@@ -64,6 +65,8 @@ ESSENTIAL = (
     "realpath rm rmdir sed seq sh sha256sum sleep sort split stat stty sync tail tar tee test timeout touch tr true",
     "tty uname uniq wc which xargs",
 )
+# Programs of busybox that Alpine's has, and Debian's is built without.
+NOT_IN_DEBIANS_BUSYBOX = ("cksum", "printenv")
 
 # Stands for the bash that gitlab-ci-local starts: without arguments for a job, whose script it names on stdin.
 _BASH = """\
@@ -157,6 +160,10 @@ class Job:
     def ok(self) -> bool:
         return self.status == "success"
 
+    def findings(self) -> list[str]:
+        """The findings of its code quality reports as text, each with its place."""
+        return [f"{each['location']['path']}: {each['description']}" for each in self.codequality()]
+
     def codequality(self) -> list[dict[str, Any]]:
         """The findings of its code quality reports."""
         return [each for path in self.reports.get("codequality", []) for each in json.loads(path.read_text("utf-8"))]
@@ -167,7 +174,8 @@ class Job:
         for path in self.reports.get("junit", []):
             for case in ET.parse(path).iter("testcase"):
                 for bad in (*case.findall("failure"), *case.findall("error")):
-                    found.append(f"{case.get('name')}: {bad.get('message', '')}\n{bad.text or ''}")
+                    name = f"{case.get('classname', '')} {case.get('name')}".strip()
+                    found.append(f"{name}: {bad.get('message', '')}\n{bad.text or ''}")
         return found
 
 
@@ -251,11 +259,10 @@ class Gitlab:
         )  # fmt: skip
         log = f"{stdout}\n{stderr}"
         pipeline = Pipeline(rc, log)
-        expanded = checkout / _STATE / "expanded-gitlab-ci.yml"
-        if not expanded.exists():
+        if not (checkout / _EXPANDED).exists():
             pipeline.invalid = stderr
             return pipeline
-        pipeline.config = yaml.safe_load(expanded.read_text(encoding="utf-8"))
+        pipeline.config = _expanded(checkout)
         pipeline.jobs = _jobs(checkout, stdout + stderr, pipeline.config)
         return pipeline
 
@@ -270,10 +277,11 @@ class Gitlab:
 
     def expanded(self, checkout: Path, situation: Situation, variables: Mapping[str, str]) -> dict[str, Any]:
         """The expanded configuration of a checkout."""
-        rc, stdout, stderr = self._gitlab_ci_local(checkout, situation, variables, ["--preview"], "machine", (), 60)
+        rc, _, stderr = self._gitlab_ci_local(checkout, situation, variables, ["--preview"], "machine", (), 60)
         if rc:
             raise ValueError(stderr)
-        return yaml.safe_load(stdout[stdout.index("---\n") :])
+        # Not from stdout, whose end is lost where a pipe is slow.
+        return _expanded(checkout)
 
     def include(self, component: str, inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """An entry of `include:` for a component of the collection."""
@@ -286,70 +294,70 @@ class Gitlab:
     def components(
         self,
         project: Path,
-        steps: list[tuple[str, dict[str, str]]],
+        steps: Sequence[tuple[str, Mapping[str, str]]],
         *,
         situation: str = "default-branch",
-        env: dict[str, str] | None = None,
-        secrets: dict[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        secrets: Mapping[str, str] | None = None,
         branch: str = "main",
+        timeout: float = 240,
     ) -> Outcome:
-        """Runs the steps as a user would write them: a job for each, one after the other.
+        """Runs the components as a user would write them: a job for each, one after the other.
 
-        Options of `setup` hold for the jobs after it, since those do themselves what `setup` does.
+        `situation` is `default-branch`, `change` (a merge request from `branch`) or `tag` (`v1.2.3`). What `setup` is
+        given holds for the jobs after it too, since those do themselves what it does.
         """
-        config = self.config_of(steps)
         at = {
-            "default-branch": Situation(branch=branch),
-            "change": Situation(branch=branch if branch != "main" else "change", merge_request=True),
-            "tag": Situation(branch=branch, tag=(env or {}).get("CI_COMMIT_TAG", "v1.0.0")),
+            "default-branch": Situation(branch=branch, default_branch=branch),
+            "change": Situation(branch=branch, merge_request=True),
+            "tag": Situation(branch=branch, tag="v1.2.3"),
         }[situation]
-        pipeline = self.run(project, config, situation=at, variables={**(env or {}), **(secrets or {})})
+        variables = {**(env or {}), **(secrets or {})}
+        pipeline = self.run(project, self.config_of(steps), situation=at, variables=variables, timeout=timeout)
         jobs = {name.partition(":")[0]: job for name, job in pipeline.jobs.items()}
-        by_component = {component: jobs[f"step-{i}"] for i, (component, _) in enumerate(steps) if f"step-{i}" in jobs}
-        failed = next((component for component, job in by_component.items() if job.status == "failed"), "")
-        findings = []
-        for job in by_component.values():
-            findings += [each["description"] for each in job.codequality()] + job.failures()
+        ran = {name: jobs[f"step-{i}"] for i, (name, _) in enumerate(steps) if f"step-{i}" in jobs}
+        failed = next((name for name, job in ran.items() if job.status == "failed"), "")
         if pipeline.invalid:
-            failed = failed or steps[0][0]
+            failed = next((name for name, _ in steps if f"`{name}.yml`" in pipeline.invalid), steps[0][0])
         return Outcome(
             ok=pipeline.ok,
             log=pipeline.log,
-            outputs={component: self._outputs(component, job) for component, job in by_component.items()},
-            findings="\n".join(findings),
+            outputs={name: self._outputs(name, job) for name, job in ran.items()},
+            findings="\n".join(finding for job in ran.values() for finding in (*job.findings(), *job.failures())),
             failed=failed,
-            exit=by_component[failed].exit if failed in by_component else None,
+            exit=ran[failed].exit if failed in ran else None,
         )
 
-    def config_of(self, steps: list[tuple[str, dict[str, str]]]) -> dict[str, Any]:
-        """The `.gitlab-ci.yml` for steps with GitHub's option names and text forms."""
-        stages = [f"stage-{i}" for i in range(len(steps))]
-        config: dict[str, Any] = {"workflow": {"rules": [{"when": "always"}]}, "stages": stages, "include": []}
-        of_setup: dict[str, str] = {}
+    def config_of(self, steps: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, Any]:
+        """The `.gitlab-ci.yml` for components with the option names and text forms of their GitHub actions."""
+        config: dict[str, Any] = {"stages": [f"stage-{i}" for i in range(len(steps))], "include": []}
+        of_setup: Mapping[str, str] = {}
         build = ""
         for i, (component, options) in enumerate(steps):
+            job, stage = f"step-{i}", f"stage-{i}"
             template = (self.release / "templates" / f"{component}.yml").read_text(encoding="utf-8")
             spec = gitlab_inputs.specification(template)
             if component == "setup":
                 of_setup = options
-            inherited = {name: value for name, value in of_setup.items() if name in spec or name == "python-version"}
-            given = {**inherited, **options} if component in ("test", "build") else options
-            inputs: dict[str, Any] = {_input(name, spec): _as_input(name, value) for name, value in given.items()}
-            job = f"step-{i}"
+            elif component in ("test", "build"):
+                options = {**{name: value for name, value in of_setup.items() if _known(name, spec)}, **options}
+            inputs = _as_inputs(options, spec)
             if component in ("setup", "cache"):
-                fragment = inputs.setdefault("job-name", f".{job}")
-                needs = f"!reference [{fragment}, script]"
-                config[job] = {"extends": fragment, "stage": f"stage-{i}", "script": [needs]}
-                if component == "cache":
-                    config[job]["script"].append(f"!reference [{fragment}-save, script]")
+                inputs |= {"job-name": f".{job}"}
+                inputs.pop("mode", None)
+                script = [f"!reference [.{job}, script]"]
+                script += [f"!reference [.{job}-save, script]"] if component == "cache" else []
+                config[job] = {"extends": f".{job}", "stage": stage, "script": script}
             else:
-                inputs |= {"job-name": job, "stage": f"stage-{i}"}
-                if "needs" in spec and i:
-                    inputs["needs"] = [f"step-{i - 1}"]
-                if component == "publish":
-                    inputs |= {"build-job": build, "rules": [{"when": "on_success"}]}
+                inputs |= {"job-name": job, "stage": stage}
+            if "needs" in spec and i:
+                inputs["needs"] = [f"step-{i - 1}"]
             if component == "build":
                 build = job
+            if component == "publish":
+                inputs |= {"build-job": build or "files", "rules": [{"when": "on_success"}]}
+                if not build:
+                    config["files"] = {"stage": stage, "script": ["true"], "artifacts": {"paths": ["dist/"]}}
             config["include"].append(self.include(component, inputs))
         return config
 
@@ -492,9 +500,13 @@ class Gitlab:
         folder = self.state / name
         if not folder.exists():
             folder.mkdir()
-            applets = subprocess.check_output([str(busybox), "--list"], text=True).split()
-            for program in " ".join(ESSENTIAL).split() if name == "slim" else applets:
-                (folder / program).symlink_to(str(shutil.which(program) if name == "slim" else busybox))
+            if name == "alpine":
+                applets = subprocess.check_output([str(busybox), "--list"], text=True).split()
+                programs = {**dict.fromkeys(NOT_IN_DEBIANS_BUSYBOX), **dict.fromkeys(applets, busybox)}
+            else:
+                programs = dict.fromkeys(" ".join(ESSENTIAL).split())
+            for program, path in programs.items():
+                (folder / program).symlink_to(str(path or shutil.which(program)))
         shell = f"{busybox} sh" if name == "alpine" else str(shutil.which("dash"))
         return shell, os.pathsep.join([str(self._python), str(folder)])
 
@@ -546,18 +558,33 @@ def as_yaml(config: Mapping[str, Any] | str) -> str:
     return config if isinstance(config, str) else yaml.dump(dict(config), Dumper=_Dumper, sort_keys=False, width=1000)
 
 
-def _input(name: str, spec: Mapping[str, Any]) -> str:
-    """The name of an option of a GitHub action as its template has it."""
-    renamed = {"python-version": "python-versions", "resolution": "resolutions", "password": "password-env"}
-    return renamed[name] if name not in spec and name in renamed else name
+# Options of GitHub's actions that have another name, and some of them another form, in the templates that are jobs.
+_RENAMED = {"python-version": "python-versions", "resolution": "resolutions", "password": "password-env"}
 
 
-def _as_input(name: str, value: str) -> str | list[str]:
-    return [value] if name in ("python-version", "resolution") else value
+def _known(name: str, spec: Mapping[str, Any]) -> bool:
+    """Whether a template has an option of an action, under its own or another name."""
+    return name in spec or _RENAMED.get(name) in spec
+
+
+def _as_inputs(options: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of an action as inputs of a template."""
+    inputs: dict[str, Any] = {}
+    for option, value in options.items():
+        name = option if option in spec or not _known(option, spec) else _RENAMED[option]
+        inputs[name] = [value] if spec.get(name, {}).get("type") == "array" else value
+    return inputs
 
 
 # ---------------------------------------------------------------------------------------------------------------------
 # What gitlab-ci-local tells
+
+
+def _expanded(checkout: Path) -> dict[str, Any]:
+    """The expanded configuration without hidden jobs; the next run writes its own."""
+    text = (checkout / _EXPANDED).read_text(encoding="utf-8")
+    (checkout / _EXPANDED).unlink()
+    return {name: value for name, value in yaml.safe_load(text).items() if not name.startswith(".")}
 
 
 def _jobs(checkout: Path, log: str, config: Mapping[str, Any]) -> dict[str, Job]:
@@ -569,6 +596,8 @@ def _jobs(checkout: Path, log: str, config: Mapping[str, Any]) -> dict[str, Job]
     jobs = {}
     summary = re.findall(r"^ (PASS|FAIL|WARN)  (.+?) *(?:  pre_script| ([\d.]+)% coverage)?$", log, re.MULTILINE)
     for end, name, coverage in summary:
+        if name.endswith("  after_script"):
+            continue
         status = {"PASS": "success", "FAIL": "failed", "WARN": "warning"}[end]
         job = Job(_shown(name), status, exits.get(name, 0), coverage=coverage)
         folder = checkout / _STATE

@@ -67,7 +67,7 @@ def test_situations(buildkite: Buildkite, repository: Path, situation: dict[str,
 
 
 def test_what_a_pipeline_says_arrives_as_it_is_written(buildkite: Buildkite, repository: Path) -> None:
-    hostile = "$(touch owned) `touch owned` ${HOME} 'q' \"d\" {{ x }}"
+    hostile = "$(touch owned) `touch owned` ${HOME} \\$HOME $$ 'q' \"d\" {{ x }} \\"
     steps = [{"command": 'printf "<%s>\\n" "$TEXT"', "env": {"TEXT": hostile}}]
     run = buildkite.run(repository, {"steps": steps})
     assert f"<{hostile}>" in run.log

@@ -87,7 +87,7 @@ agent() {
     return 1
   fi
   command -v timeout >/dev/null && limit=(timeout "$AGENT_SECONDS")
-  BUILDKITE_AGENT_LOG_LEVEL=warn "${limit[@]+"${limit[@]}"}" buildkite-agent "$@" || {
+  BUILDKITE_AGENT_LOG_LEVEL=warn ${limit[@]+"${limit[@]}"} buildkite-agent "$@" || {
     warn "\`buildkite-agent $1\` failed, and is left out"
     return 1
   }
@@ -111,12 +111,13 @@ tell_outputs() {
   fi
 }
 
-# upload FOLDER PATH ...: uploads files as artifacts, by their paths in a folder.
+# upload FOLDER PATH ...: uploads files as artifacts, by their paths in a folder. These must not have what the agent takes
+# for a pattern: the flag that says so came with version 3.110.
 upload() {
   local folder=$1 paths
   shift
   paths=$(IFS=';' && printf '%s' "$*")
-  (cd "$folder" && agent artifact upload --literal "$paths")
+  (cd "$folder" && agent artifact upload "$paths")
 }
 
 # own_command: for the hook that comes before the command: checks the options, and that the command is this plugin's.

@@ -234,13 +234,14 @@ class Buildkite:
 
         Raises ValueError, with the agent's words, for one that it refuses.
         """
-        # `$$` is how a pipeline writes a `$`.
-        text = pipeline if isinstance(pipeline, str) else yaml.safe_dump(pipeline, width=10**6).replace("$", "$$")
+        text, more = pipeline, []
+        if not isinstance(text, str):
+            text, more = yaml.safe_dump(pipeline), ["--no-interpolation"]
         environment = {**(env or {}), "BUILDKITE_AGENT_ACCESS_TOKEN": TOKEN}
         with tempfile.TemporaryDirectory(dir=self.state) as folder:
             file = Path(folder) / "pipeline.yml"
             file.write_text(text, encoding="utf-8")
-            command = [self.agent, "pipeline", "upload", "--dry-run", "--format", "json", file]
+            command = [self.agent, "pipeline", "upload", "--dry-run", "--format", "json", *more, file]
             done = subprocess.run(
                 command, cwd=folder, env=environment, capture_output=True, encoding="utf-8", check=False
             )

@@ -218,6 +218,16 @@ def test_a_script_runs_as_jenkins_runs_it(run: Callable[..., Run]) -> None:
     assert not is_running(done.workspace / "sleeper")
 
 
+def test_a_job_of_its_own_may_have_blanks_in_its_path(run: Callable[..., Run]) -> None:
+    script = "sh '#!/bin/sh\\npwd'\n sh 'pwd'"
+    done = run(f"node {{ checkout scm\n {script}\n dir('a b') {{ {script} }} }}", situation="plain", job="team/my job")
+    assert done.ok, done.log
+    assert done.workspace.parts[-3:] == ("workspace", "team", "my job")
+    assert (done.workspace / "file.txt").exists()
+    assert done.log.count(f"\n{done.workspace}\n") == 2
+    assert done.log.count(f"\n{done.workspace}/a b\n") == 2
+
+
 def test_secrets_are_masked_inside_of_their_block(run: Callable[..., Run]) -> None:
     done = run(
         """
@@ -327,7 +337,7 @@ def test_branches_run_at_the_same_time_and_share_what_they_shared(run: Callable[
         def seen = [:]
         node {{
             def values = parallel(
-                one: {{ sh '{MEET.format("a", "", "b")}'; seen.one = 1; sh 'true'; seen.size() }},
+                one: {{ sh '{MEET.format("a", "", "b")}'; seen.one = 1; sh 'true'; 'first' }},
                 two: {{ sh '{MEET.format("b", "", "a")}'; seen.two = 2; 'second' }},
             )
             return [seen, values]
@@ -335,7 +345,7 @@ def test_branches_run_at_the_same_time_and_share_what_they_shared(run: Callable[
         """
     )
     assert done.ok, done.log
-    assert done.value == [{"one": 1, "two": 2}, {"one": 2, "two": "second"}]
+    assert done.value == [{"one": 1, "two": 2}, {"one": "first", "two": "second"}]
 
 
 def test_a_failed_branch_stops_the_others_where_that_is_asked_for(run: Callable[..., Run]) -> None:

@@ -257,7 +257,8 @@ class Jenkins:
         multibranch = situation != "plain"
         name = _BRANCHES.get(situation, branch)
         job = f"{job}/{_encoded(name)}" if multibranch else job
-        workspace = re.sub(r"[^\w.-]+", "_", job)[:80]
+        # The workspaces of other jobs are where the job is, with every blank in its name.
+        workspace = re.sub(r"[^\w.-]+", "_", job)[:80] if multibranch else job
         url = "https://jenkins.example.org/"
         job_env = {
             "CI": "true",

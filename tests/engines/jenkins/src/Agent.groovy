@@ -87,7 +87,7 @@ class Agent {
         String name = agent.workspace
         for (int number = 1; ; number++) {
             String numbered = number == 1 ? name : "${name}@${number}"
-            FileLock lock = lock(new File(locks, "workspace-${numbered}"))
+            FileLock lock = lock(new File(locks, "workspace-${numbered.replace('/', '_')}"))
             if (lock != null) {
                 File workspace = new File(workspaces, numbered)
                 workspace.mkdirs()

@@ -148,6 +148,11 @@ class Buildkite:
         given = {key.replace("_", "-"): value for key, value in options.items()}
         return {f"file://{self.plugins}/buildkite-plugins/{name}#{VERSION}": given or None}
 
+    def left_over(self) -> list[str]:
+        """What jobs have left in the host's folder for temporary files; uv's own locks aside."""
+        names = [each.name for each in self.temporary.iterdir()]
+        return [name for name in names if not re.fullmatch(r"uv-[0-9a-f]+\.lock", name)]
+
     def step(self, project: Path, *plugins: dict[str, Any], command: str | None = None, **more: Any) -> Run:
         """A build of one step; `more` is as for `run`."""
         step: dict[str, Any] = {"key": "step", "plugins": list(plugins)}

@@ -13,6 +13,7 @@ from linters import check, linter
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = sorted((ROOT / "gitlab-templates").glob("*.yml"))
+PIECES = sorted((ROOT / "gitlab-templates").glob("_*.sh"))
 SCHEMA = ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci")
 
 EMBEDDED = re.compile(r"(<<'UV_ACTIONS_END'[^\n]*\n).*?(^UV_ACTIONS_END$)", re.DOTALL | re.MULTILINE)
@@ -200,6 +201,12 @@ def bodies(release: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path
 
 def test_each_template_has_a_script(bodies: list[Path]) -> None:
     assert {path.name.split("-")[0] for path in bodies} == {path.stem.split("-")[0] for path in SOURCES}
+
+
+def test_each_piece_is_in_a_template() -> None:
+    """So that it is looked at there."""
+    text = "".join(path.read_text(encoding="utf-8") for path in [*SOURCES, *PIECES])
+    assert {path.name for path in PIECES} == set(re.findall(r"# uv-actions: include (\S+)", text))
 
 
 def test_shellcheck_of_the_scripts(bodies: list[Path]) -> None:

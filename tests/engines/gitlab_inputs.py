@@ -19,8 +19,6 @@ TYPES: Mapping[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "array": list,
 }
-# The interpolated text of one input, in bytes.
-INPUT_BYTES = 1024
 
 
 class _Loader(yaml.SafeLoader):
@@ -81,5 +79,3 @@ def _value_problems(name: str, keywords: Mapping[str, Any], value: Any, which: s
     pattern = re.sub(r"\$\Z", r"\\Z", keywords.get("regex", ""))
     if pattern and not re.search(pattern, value):
         yield f"`{name}` input: {which} does not match required RegEx pattern"
-    if kind == "string" and len(value.encode()) > INPUT_BYTES:
-        yield f"`{name}` input: {which} is longer than {INPUT_BYTES} bytes"

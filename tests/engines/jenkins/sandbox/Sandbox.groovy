@@ -287,7 +287,7 @@ class Sandbox extends GroovyInterceptor {
     private static Method best(Class<?> type, String name, Object[] args, boolean onlyStatic) {
         Method found = null
         for (Method each : type.declaredMethods) {
-            boolean meant = each.name == name && !each.bridge && !Modifier.isPrivate(each.modifiers)
+            boolean meant = each.name == name && !each.bridge
             boolean reachable = !onlyStatic || Modifier.isStatic(each.modifiers)
             if (meant && reachable && fits(each, args) && (found == null || isNarrower(each, found))) {
                 found = each

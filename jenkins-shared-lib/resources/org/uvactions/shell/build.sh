@@ -1,0 +1,1 @@
+exec sh "$scripts/run" build_dist

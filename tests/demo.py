@@ -216,7 +216,7 @@ def explain(outcome: Outcome) -> None:
     print("\n".join(f"  {line}" for line in lines), file=sys.stderr)
 
 
-PLATFORMS = ("github",)
+PLATFORMS = ("github", "gitlab", "buildkite")
 
 
 def demo(given: Path, platform: str, folder: Path) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conformance import table
 from conformance.scenario import Engine, Scenario, World, play
-from conformance.scenarios import HOSTILE, SCENARIOS
+from conformance.scenarios import SCENARIOS, SHORT
 from services.index import Index
 from services.oidc import Oidc
 
@@ -23,7 +23,7 @@ def world(
     owned = str(tmp_path / "owned")
     # A word can hold others: they are replaced in this order.
     words = {
-        "<hostile>": repr(list(HOSTILE)),
+        "<hostile>": repr(SHORT),
         "<owned>": owned,
         "<index>": index.url,
         "<upload>": index.upload_url,
@@ -47,6 +47,27 @@ def test_github(
     scenario: Scenario, world: World, new_github: Callable[[str], Engine], project: Callable[[str], Path]
 ) -> None:
     hold("github", scenario, world, new_github, project)
+
+
+@pytest.mark.parametrize("scenario", cases("gitlab"), ids=name_of)
+def test_gitlab(
+    scenario: Scenario, world: World, new_gitlab: Callable[[str], Engine], project: Callable[[str], Path]
+) -> None:
+    hold("gitlab", scenario, world, new_gitlab, project)
+
+
+@pytest.mark.parametrize("scenario", cases("jenkins"), ids=name_of)
+def test_jenkins(
+    scenario: Scenario, world: World, new_jenkins: Callable[[str], Engine], project: Callable[[str], Path]
+) -> None:
+    hold("jenkins", scenario, world, new_jenkins, project)
+
+
+@pytest.mark.parametrize("scenario", cases("buildkite"), ids=name_of)
+def test_buildkite(
+    scenario: Scenario, world: World, new_buildkite: Callable[[str], Engine], project: Callable[[str], Path]
+) -> None:
+    hold("buildkite", scenario, world, new_buildkite, project)
 
 
 def hold(

@@ -18,7 +18,7 @@ from services.index import Index
 from services.oidc import Oidc
 
 # Those whose engine runs the scenarios; a row of the table has a column for each.
-PLATFORMS = ("github",)
+PLATFORMS = ("github", "gitlab", "buildkite")
 
 # A component and its options, by the names and in the text forms that its GitHub action has.
 Step = tuple[str, Mapping[str, str]]
@@ -130,7 +130,7 @@ def play(scenario: Scenario, world: World, new_engine: Callable[[str], Engine]) 
     outcomes: dict[int, Outcome] = {}
 
     def run(number: int, job: Job) -> None:
-        outcomes[number] = _run(job, world, new_engine(f"engine {number}"))
+        outcomes[number] = _run(job, world, new_engine(f"engine-{number}"))
 
     threads = [threading.Thread(target=run, args=each) for each in enumerate(jobs)]
     for thread in threads:

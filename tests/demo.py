@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tomllib
-from conformance.scenario import Engine
 from engines.machine import Machine
 from engines.outcome import Outcome
 from services.index import Index
@@ -228,8 +227,8 @@ def demo(given: Path, platform: str, folder: Path) -> int:
         [sys.executable, ROOT / "scripts" / "release_tree.py", "build", release], check=True, stdout=subprocess.DEVNULL
     )
     (folder / "shared").mkdir()
-    engine: Engine = getattr(Machine(release, folder / "shared"), platform)(folder / "engine")
-    with Index(folder / "index") as index:
+    machine = Machine(release, folder / "shared")
+    with machine.engine(platform, folder / "engine") as engine, Index(folder / "index") as index:
         steps = steps_of(project, index)
         names = [name for name, _ in steps]
         print(f"{given.name}: {', '.join(names)} on {platform}'s engine with nothing installed; this takes a minute")

@@ -12,9 +12,6 @@ import pytest
 
 DEMO = Path(__file__).with_name("demo.py")
 
-# Where the engine can't be had, there is no demo.
-pytestmark = pytest.mark.usefixtures("github")
-
 
 def demo(project: Path, platform: str = "github") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -33,6 +30,7 @@ def states(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
     return {line[:14].strip(): line[14:22].strip() for line in lines}
 
 
+@pytest.mark.usefixtures("github")
 def test_a_project_ends_as_an_installed_package_and_is_not_touched(project: Callable[[str], Path]) -> None:
     app = project("app")
     before = fingerprint(app)
@@ -46,6 +44,24 @@ def test_a_project_ends_as_an_installed_package_and_is_not_touched(project: Call
     assert fingerprint(app) == before
 
 
+@pytest.mark.usefixtures("gitlab", "buildkite")
+@pytest.mark.parametrize("platform", ["gitlab", "buildkite"])
+def test_the_other_platforms_bring_it_there_too(project: Callable[[str], Path], platform: str) -> None:
+    done = demo(project("app"), platform)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "app 1.2.3, imported app" in done.stdout
+
+
+def test_an_unknown_platform_is_named_with_the_known_ones(project: Callable[[str], Path]) -> None:
+    done = demo(project("app"), "travis")
+
+    assert done.returncode == 2
+    assert "'travis'" in done.stderr
+    assert "gitlab" in done.stderr
+
+
+@pytest.mark.usefixtures("github")
 def test_a_failing_step_is_named_with_its_reason_and_ends_the_way(project: Callable[[str], Path]) -> None:
     done = demo(project("failing-tests"))
 

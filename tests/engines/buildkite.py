@@ -60,6 +60,7 @@ class Job:
     log: str = ""  # without colours, redacted by the agent
     env: dict[str, str] = field(default_factory=dict)  # at the end, as hooks see it
     workspace: Path = Path()  # a copy of the checkout, as it was at the end
+    seconds: float = 0
 
     @property
     def ok(self) -> bool:
@@ -139,6 +140,7 @@ class Buildkite:
         # Where the installer keeps uv by itself: a host that isn't new has it.
         installed = self.home / ".cache" / "uv-actions" / "uv"
         installed.parent.mkdir(parents=True)
+        tool_cache.mkdir(parents=True, exist_ok=True)
         installed.symlink_to(tool_cache)
         # Not a link: uv takes the folder of a link for the home of that Python.
         _write_program(self._bin / "python3", f'#!/bin/sh\nexec "{python}" "$@"\n')
@@ -228,10 +230,11 @@ class Buildkite:
                 job_variables["BUILDKITE_STEP_KEY"] = step.get("key") or ""
                 job_variables["BUILDKITE_JOB_ID"] = self.api.new_job(build, step.get("key") or "")
                 folder = self.state / "runs" / f"{number}-{len(jobs) + 1}"
+                began = time.monotonic()
                 code, log = self._bootstrap({**host, **variables, **job_variables}, folder, cancel_at, timeout)
-                jobs.append(
-                    Job(key, values, code, log, _read_environment(folder / "end.env"), folder / "end.workspace")
-                )
+                environment = _read_environment(folder / "end.env")
+                seconds = time.monotonic() - began
+                jobs.append(Job(key, values, code, log, environment, folder / "end.workspace", seconds))
         return Run(jobs, build)
 
     def upload(self, pipeline: str | Mapping[str, Any], env: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -263,11 +266,12 @@ class Buildkite:
         env: dict[str, str] | None = None,
         secrets: dict[str, str] | None = None,
         branch: str = "main",
+        timeout: float = 240,
     ) -> Outcome:
         """Runs components with GitHub's names and text forms of options, as steps that a user would write.
 
-        Plugins with a command of their own end a step. Setup and cache get a store in this host's state, unless they
-        name one.
+        Plugins with a command of their own end a step, whose time stands with them. Setup and cache get a store in this
+        host's state, unless they name one.
         """
         pipeline, owners = self._as_pipeline(steps)
         run = self.run(
@@ -278,7 +282,7 @@ class Buildkite:
             tag="v1.2.3" if situation == "tag" else "",
             pull_request="7" if situation == "change" else "",
             env={**(env or {}), **(secrets or {})},
-            timeout=240,
+            timeout=timeout,
         )
         outputs: dict[str, dict[str, str]] = {}
         failed, code = "", None
@@ -287,7 +291,8 @@ class Buildkite:
                 outputs[component] = {**outputs.get(component, {}), **self._outputs(component, job.env)}
             if job.exit and not failed:
                 failed, code = _who_failed(job, components), job.exit
-        return Outcome(run.ok, run.log, outputs, run.annotations, failed, code)
+        seconds = {components[-1]: job.seconds for job, components in zip(run.jobs, owners, strict=True)}
+        return Outcome(run.ok, run.log, outputs, run.annotations, failed, code, seconds)
 
     def _as_pipeline(self, steps: list[tuple[str, dict[str, str]]]) -> tuple[dict[str, Any], list[list[str]]]:
         """The pipeline for components, and which of them each of its steps has."""

@@ -326,6 +326,7 @@ class Gitlab:
             findings="\n".join(finding for job in ran.values() for finding in (*job.findings(), *job.failures())),
             failed=failed,
             exit=ran[failed].exit if failed in ran else None,
+            seconds={steps[number][0]: seconds for number, seconds in _seconds(pipeline.log).items()},
         )
 
     def config_of(self, steps: Sequence[tuple[str, Mapping[str, str]]]) -> dict[str, Any]:
@@ -585,6 +586,13 @@ def _expanded(checkout: Path) -> dict[str, Any]:
     text = (checkout / _EXPANDED).read_text(encoding="utf-8")
     (checkout / _EXPANDED).unlink()
     return {name: value for name, value in yaml.safe_load(text).items() if not name.startswith(".")}
+
+
+def _seconds(log: str) -> dict[int, float]:
+    """How long the jobs `step-<number>` took."""
+    units = {"ms": 0.001, "s": 1, "min": 60}
+    told = re.findall(r"^step-(\d+)\b.*? finished in ([\d.]+) (ms|s|min)\b", log, re.MULTILINE)
+    return {int(number): float(count) * units[unit] for number, count, unit in told}
 
 
 def _jobs(checkout: Path, log: str, config: Mapping[str, Any]) -> dict[str, Job]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
@@ -75,6 +77,12 @@ class Machine:
             tools_cache=self.tools_cache,
             python=self.python,
         )
+
+    @contextmanager
+    def engine(self, platform: str, folder: Path) -> Generator[Github | Gitlab | Jenkins | Buildkite]:
+        """The engine of a platform, with what it needs for as long as it is used."""
+        with AgentApi() as api:
+            yield self.buildkite(folder, api) if platform == "buildkite" else getattr(self, platform)(folder)
 
     # Each worker of a test run has a machine of its own, and they share the folder.
 

@@ -51,8 +51,6 @@ COMPONENT_SCRIPTS = {
     "build": ("build_dist", "check_dist", "ci_report"),
     "publish": ("publish",),
 }
-# Not there yet; until then components come without it.
-TO_COME = ("ci_cache",)
 VERSION_TABLE = "uv_versions.tsv"
 ALWAYS = ("run", "install_uv.sh", VERSION_TABLE)
 # What every Buildkite plugin has beside it: no agent checks its options.
@@ -70,7 +68,7 @@ LARGEST_TEMPLATE = 500_000
 # The wheels that are embedded: for what GitLab's own images of the runner's helper exist.
 GITLAB_PLATFORMS = re.compile(r"(many|musl)linux_.*_(x86_64|aarch64|armv7l|ppc64le|s390x|riscv64)")
 CATALOGUE = """\
-# Made by scripts/release_tree.py. It uses each component of the commit that it runs for, and makes of a tag a version
+# Made by scripts/release_tree.py. It uses the components of the commit that it runs for, and makes of a tag a version
 # in the CI/CD catalogue, which GitLab does for a job with `release:` only.
 include:
 {includes}
@@ -85,7 +83,34 @@ release:
     tag_name: $CI_COMMIT_TAG
     description: uv-actions $CI_COMMIT_TAG
 """
-CATALOGUE_INCLUDE = "  - component: $CI_SERVER_FQDN/$CI_PROJECT_PATH/{component}@$CI_COMMIT_SHA\n"
+CATALOGUE_INCLUDE = "  - component: $CI_SERVER_FQDN/$CI_PROJECT_PATH/{component}@$CI_COMMIT_SHA\n{inputs}"
+# There is no project here to sync, test, build or publish; GitLab takes a template without running its job.
+CATALOGUE_NEVER = "    inputs: {rules: [{when: never}]}\n"
+CATALOGUE_INPUTS = {
+    "setup": "    inputs: {sync: 'false', cache: 'false'}\n",
+    "cache": "    inputs: {key-files: scripts/*.lock}\n",
+    "test": CATALOGUE_NEVER,
+    "build": CATALOGUE_NEVER,
+    "publish": CATALOGUE_NEVER,
+}
+# Fragments do nothing by themselves.
+CATALOGUE_JOBS = {
+    "setup": """
+use-setup:
+  extends: .uv-setup
+  script:
+    - !reference [.uv-setup, script]
+    - uv --version
+""",
+    "cache": """
+use-cache:
+  extends: .uv-cache
+  image: python:3-slim
+  script:
+    - !reference [.uv-cache, script]
+    - !reference [.uv-cache-save, script]
+""",
+}
 OLDEST_SUPPORTED = re.compile(r"^OLDEST_SUPPORTED=([0-9.]+)$", re.MULTILINE)
 
 # The line of `_common` that a release stamps.
@@ -134,8 +159,6 @@ class Scripts:
 
     def names(self, script: str) -> tuple[str, ...]:
         """The files of a script: a tool's own and its lock."""
-        if script in TO_COME and f"{script}.py" not in self.files:
-            return ()
         names = (f"{script}.py", f"{script}.py.lock") if f"{script}.py" in self.files else (script,)
         if names[0] not in self.files:
             raise Failure(f"there is no script `{script}`", "correct COMPONENT_SCRIPTS in scripts/release_tree.py")
@@ -358,8 +381,10 @@ def refuse_unfit(name: str, text: str) -> None:
 def catalogue(files: Tree, _scripts: Scripts) -> Tree:
     """The pipeline of the release tree itself, by which GitLab's catalogue gets a version."""
     components = sorted(path.removesuffix(".yml") for path in files if is_template(path))
-    includes = "".join(CATALOGUE_INCLUDE.format(component=component) for component in components)
-    return {".gitlab-ci.yml": File(PLAIN, CATALOGUE.format(includes=includes).encode())} if components else {}
+    includes = (CATALOGUE_INCLUDE.format(component=each, inputs=CATALOGUE_INPUTS.get(each, "")) for each in components)
+    jobs = "".join(CATALOGUE_JOBS.get(each, "") for each in components)
+    text = CATALOGUE.format(includes="".join(includes)) + jobs
+    return {".gitlab-ci.yml": File(PLAIN, text.encode())} if components else {}
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -13,7 +14,8 @@ from typing import Any
 
 import pytest
 import yaml
-from release_tree import ALWAYS, BUILDKITE_SCRIPT, COMPONENT_SCRIPTS, LARGEST_TEMPLATE, NOT_RELEASED, TO_COME
+from engines.gitlab import Gitlab, Situation
+from release_tree import ALWAYS, BUILDKITE_SCRIPT, COMPONENT_SCRIPTS, LARGEST_TEMPLATE, NOT_RELEASED
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py") if path.stem not in NOT_RELEASED)
@@ -212,7 +214,7 @@ def test_component_has_the_tools_that_it_runs(component: str) -> None:
     action = (ROOT / "actions" / component / "action.yml").read_text(encoding="utf-8")
     run = {name for pair in re.findall(r'scripts/run" (\w+)|scripts/(\w+)[.]py', action) for name in pair if name}
     assert run
-    for tool in set(tools) - set(TO_COME):
+    for tool in tools:
         text = (ROOT / "scripts" / f"{tool}.py").read_text(encoding="utf-8")
         run |= set(re.findall(r'with_name\("(\w+)[.]py"\)', text))
     assert run <= set(tools)
@@ -234,7 +236,7 @@ def platforms(repository: Repository) -> Repository:
     """A source tree with a component on each platform, and scripts that are hard to embed."""
     hello = (repository.folder / "scripts/hello.py").read_text(encoding="utf-8")
     tools = {tool for each in COMPONENT_SCRIPTS.values() for tool in each}
-    for tool in tools - {"publish", *TO_COME} | {BUILDKITE_SCRIPT}:
+    for tool in tools - {"publish"} | {BUILDKITE_SCRIPT}:
         repository.write(f"scripts/{tool}.py", hello)
         repository.write(f"scripts/{tool}.py.lock", "version = 1\n")
     repository.write("scripts/publish.py", hello.replace('"""A tool."""', f"'''{AWKWARD}'''"))
@@ -492,10 +494,25 @@ def test_template_that_is_too_large(platforms: Repository, out: Path) -> None:
 def test_pipeline_of_the_catalogue(platforms: Repository, out: Path) -> None:
     platforms.ok("build", out)
     pipeline = yaml.safe_load((out / ".gitlab-ci.yml").read_text(encoding="utf-8"))
-    used = {each["component"] for each in pipeline["include"]}
-    assert used == {"$CI_SERVER_FQDN/$CI_PROJECT_PATH/publish@$CI_COMMIT_SHA"}
+    # No tag may publish to an index from here.
+    [include] = pipeline["include"]
+    assert include["component"] == "$CI_SERVER_FQDN/$CI_PROJECT_PATH/publish@$CI_COMMIT_SHA"
+    assert include["inputs"] == {"rules": [{"when": "never"}]}
     assert pipeline["release"]["release"]["tag_name"] == "$CI_COMMIT_TAG"
     assert pipeline["release"]["rules"] == [{"if": r"$CI_COMMIT_TAG =~ /^v[0-9]+\.[0-9]+\.[0-9]+$/"}]
+    assert pipeline.keys() == {"include", "release"}
+
+
+@pytest.mark.parametrize("tag", ["", "v1.2.3"])
+def test_pipeline_of_the_catalogue_runs(
+    tag: str, ours: Path, gitlab: Gitlab, commit_all: Callable[[Path], None], tmp_path: Path
+) -> None:
+    shutil.copytree(ours, tmp_path / "catalogue")
+    commit_all(tmp_path / "catalogue")
+    pipeline = gitlab.run(tmp_path / "catalogue", situation=Situation(tag=tag), validate=True)
+    assert pipeline.ok, pipeline.invalid or pipeline.log
+    assert set(pipeline.jobs) == {"use-setup", "use-cache", "uv-lock-check", *(["release"] if tag else [])}
+    assert re.search(r"^uv \d+\.\d+\.\d+", pipeline.job("use-setup").log, re.MULTILINE)
 
 
 # ---------------------------------------------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import _common
 import cache_key
 import pytest
 
@@ -669,6 +671,28 @@ def test_a_link_in_the_caches_place_is_removed_and_not_followed(gitlab_job: Gitl
     gitlab_job.settle(gitlab_job.plan())
     assert (treasure / "gold").exists()
     assert (gitlab_job.cache.is_symlink(), gitlab_job.cache.is_dir()) == (False, True)
+
+
+def test_what_this_user_cannot_remove_does_not_end_the_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of another user, as a job in a container leaves them; root could remove them, so a stand-in refuses."""
+    path = tmp_path / "cache"
+    (path / "of-root").mkdir(parents=True)
+    (tmp_path / "key").write_text("family-0\n")
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    monkeypatch.setenv("GITLAB_CI", "true")
+    monkeypatch.setenv("UV_ACTIONS_TEMP", str(tmp_path))
+    settled = _common.settle_cache(
+        state="miss", path=path, key="family-1", reason="", save=True, started=0, timed_out=False, saves_itself=True
+    )
+    assert (settled.state, settled.save) == ("miss", False)
+    assert "can't be removed" in settled.reason
+    assert settled.path != str(path)
+    assert list(Path(settled.path).iterdir()) == []
+    assert not (tmp_path / "key").exists(), "nobody takes what is left for a whole cache"
 
 
 @pytest.mark.parametrize("folder", [".", "..", "/"])

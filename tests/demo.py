@@ -215,7 +215,7 @@ def explain(outcome: Outcome) -> None:
     print("\n".join(f"  {line}" for line in lines), file=sys.stderr)
 
 
-PLATFORMS = ("github", "gitlab", "buildkite")
+PLATFORMS = ("github", "gitlab", "jenkins", "buildkite")
 
 
 def demo(given: Path, platform: str, folder: Path) -> int:

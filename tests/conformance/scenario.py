@@ -18,7 +18,7 @@ from services.index import Index
 from services.oidc import Oidc
 
 # Those whose engine runs the scenarios; a row of the table has a column for each.
-PLATFORMS = ("github", "gitlab", "buildkite")
+PLATFORMS = ("github", "gitlab", "jenkins", "buildkite")
 
 # A component and its options, by the names and in the text forms that its GitHub action has.
 Step = tuple[str, Mapping[str, str]]

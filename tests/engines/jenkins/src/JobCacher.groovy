@@ -16,7 +16,7 @@ class JobCacher {
             }
         }
         return Body.of(context) { Outcome outcome ->
-            if (!args.skipSave) {
+            if (outcome.success && !args.skipSave) {
                 for (Map<String, Object> cache : caches) {
                     save(context, cache)
                 }

@@ -4,9 +4,9 @@ UV_ACTIONS_OUTPUT=$job/$id.plan sh "$scripts/run" cache_key plan --mode=restore
 . "$job/$id.plan"
 state=$uv_out_state
 if [ "$uv_out_restore" = true ]; then
-    UV_ACTIONS_OUTPUT=$job/$id.restored "$uv_out_tool_python" -E "$scripts/ci_cache.py" restore \
-        "--store=$UV_ACTIONS_CACHE_KEY_STORE" "--path=$uv_out_path" "--key=$uv_out_key" \
-        "--restore-keys=$uv_out_restore_keys" "--trust=$uv_out_trust"
+    UV_ACTIONS_OUTPUT=$job/$id.restored UV_ACTIONS_CI_CACHE_RESTORE_KEYS=$uv_out_restore_keys \
+        "$uv_out_tool_python" -E "$scripts/ci_cache.py" restore "--store=$UV_ACTIONS_CACHE_KEY_STORE" \
+        "--path=$uv_out_path" "--key=$uv_out_key" "--trust=$uv_out_trust"
     # shellcheck source=/dev/null
     . "$job/$id.restored"
     state=$uv_out_state

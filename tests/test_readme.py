@@ -14,7 +14,10 @@ import pytest
 import yaml
 from _common import Exit
 from engines.actionlint import actionlint
+from engines.buildkite import Buildkite
 from engines.github import Github
+from engines.gitlab import Gitlab
+from engines.jenkins import Jenkins
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = [ROOT / "README.md", ROOT / "scripts" / "README.md", *sorted((ROOT / "actions").glob("*/README.md"))]
@@ -40,7 +43,13 @@ def steps_in(document: Any) -> list[dict[str, Any]]:
     return [step for job in document.get("jobs", {}).values() for step in job.get("steps", [])]
 
 
-EXAMPLES = [(path, yaml.safe_load(block)) for path in READMES for block in blocks(path, "yaml")]
+OTHER_PLATFORMS = ("# .gitlab-ci.yml\n", "# .buildkite/pipeline.yml\n")
+EXAMPLES = [
+    (path, yaml.safe_load(block))
+    for path in READMES
+    for block in blocks(path, "yaml")
+    if not block.startswith(OTHER_PLATFORMS)
+]
 WITH_STEPS = [(path, document) for path, document in EXAMPLES if steps_in(document)]
 
 
@@ -109,6 +118,36 @@ def test_an_example_runs(
     job = {"steps": steps_in(document), **({"strategy": document["strategy"]} if "strategy" in document else {})}
     run = github.run(app, workflow={"jobs": {"job": job}}, timeout=240)
     assert run.ok, f"{named(path)}: {run.log}"
+
+
+def of_platform(first_line: str, language: str) -> str:
+    """The root page's example for another platform."""
+    [example] = [each for each in blocks(ROOT / "README.md", language) if each.startswith(first_line)]
+    return example
+
+
+def test_the_example_for_gitlab_runs(gitlab: Gitlab, project: Callable[[str], Path]) -> None:
+    pipeline = gitlab.run(project("app"), yaml.safe_load(of_platform("# .gitlab-ci.yml", "yaml")))
+    assert pipeline.ok, pipeline.log
+    assert pipeline.job("uv-test").dotenv["UV_ACTIONS_TEST_PASSED"] == "2"
+    assert "app-1.2.3.tar.gz" in pipeline.job("uv-build").dotenv["UV_ACTIONS_BUILD_FILES"]
+
+
+def test_the_example_for_jenkins_runs(jenkins: Jenkins, project: Callable[[str], Path]) -> None:
+    run = jenkins.run(project("app"), of_platform("// Jenkinsfile", "groovy"))
+    assert run.ok, run.log
+    assert "app-1.2.3.tar.gz" in run.log
+    assert "2 passed" in run.log
+
+
+def test_the_example_for_buildkite_runs(buildkite: Buildkite, project: Callable[[str], Path]) -> None:
+    text = of_platform("# .buildkite/pipeline.yml", "yaml")
+    run = buildkite.run(
+        project("app"), text.replace("https://github.com/org/uv-actions.git", f"file://{buildkite.plugins}")
+    )
+    assert run.ok, run.log
+    assert run.jobs[0].env["UV_ACTIONS_TEST_PASSED"] == "2"
+    assert "app-1.2.3.tar.gz" in run.jobs[1].env["UV_ACTIONS_BUILD_FILES"]
 
 
 def test_the_commands_of_the_pages_run(project: Callable[[str], Path]) -> None:

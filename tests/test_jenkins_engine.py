@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -119,6 +120,25 @@ def test_a_library_is_loaded_with_its_variables_classes_and_resources(
     assert done.ok, done.log
     told = [line for line in done.log.splitlines() if not line.startswith(("[", "+"))]
     assert told[2:-1] == ["hello you", "done you", "round a", "round b", "inside"]
+
+
+LIBRARY_STEP = "library(identifier: 'lib@v1', retriever: modernSCM([$class: 'GitSCMSource', remote: env.REMOTE]))"
+
+
+def test_a_library_is_fetched_by_a_retriever(
+    run: Callable[..., Run],
+    library: Callable[[Mapping[str, str]], dict[str, Path]],
+    commit_all: Callable[[Path], None],
+) -> None:
+    remote = library({"vars/greet.groovy": "def call() { echo 'fetched' }\n"})["lib@v1"]
+    commit_all(remote)
+    without = run(f"{LIBRARY_STEP}\ngreet()", env={"REMOTE": str(remote)})
+    assert without.result == "FAILURE"
+    assert "Remote branch v1 not found" in without.log
+    subprocess.run(["git", "tag", "v1"], cwd=remote, check=True)
+    done = run(f"{LIBRARY_STEP}\ngreet()", env={"REMOTE": str(remote)})
+    assert done.ok, done.log
+    assert "\nfetched\n" in done.log
 
 
 @pytest.mark.parametrize(

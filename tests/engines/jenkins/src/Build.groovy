@@ -79,15 +79,16 @@ class Build {
         return result
     }
 
-    void addLibrary(String reference) {
+    /** Adds a library of this Jenkins, or one that a retriever has `fetched`. */
+    void addLibrary(String reference, File fetched = null) {
         Map<String, String> libraries = (Map<String, String>) request.libraries
-        String path = libraries[reference]
-        if (path == null) {
+        if (fetched == null && libraries[reference] == null) {
             throw new AbortException("No version found for library ${reference}; there are ${libraries.keySet()}")
         }
+        File library = fetched ?: new File(libraries[reference])
         log.write("Loading library ${reference}")
-        globals.add(new File(path))
-        ((List<File>) records.libraries).add(new File(path))
+        globals.add(library)
+        ((List<File>) records.libraries).add(library)
     }
 
     private void run() {

@@ -3,9 +3,10 @@ package engine
 import groovy.transform.CompileStatic
 import hudson.AbortException
 
-/** `checkout scm`: the commit that the project is at, without a branch, as the git plugin leaves it; untracked files stay. */
+/** What the git plugin fetches. */
 @CompileStatic
 class Checkout {
+    /** `checkout scm`: the commit that the project is at, without a branch; untracked files stay. */
     static Map<String, String> run(Context context) {
         File folder = context.folder('checkout')
         folder.mkdirs()
@@ -18,6 +19,24 @@ class Checkout {
         String commit = git(context, folder, 'rev-parse', 'HEAD').trim()
         return [GIT_COMMIT: commit, GIT_BRANCH: Build.current.environment().get('BRANCH_NAME') ?: 'detached',
                 GIT_URL: project]
+    }
+
+    /**
+     * The branch or tag of `name@version` from `modernSCM([$class: 'GitSCMSource', remote: …])`, on the controller.
+     *
+     * A controller refuses a `remote` that is a folder of its own; here it stands for a URL.
+     */
+    static File library(Context context, String reference, Describable retriever) {
+        Map<String, Object> scm = (Map<String, Object>) retriever.args.scm
+        Set<String> strange = scm.keySet() - (['$class', 'remote'] as Set<String>)
+        if (scm['$class'] != 'GitSCMSource' || strange) {
+            throw new AbortException("the engine has no retriever for ${scm}")
+        }
+        String version = reference.substring(reference.indexOf('@') + 1)
+        File folder = new File(Build.current.folder, "libraries/${reference}")
+        folder.parentFile.mkdirs()
+        git(context, folder.parentFile, 'clone', '-q', '--branch', version, (String) scm.remote, folder.path)
+        return folder
     }
 
     private static String git(Context context, File folder, String... args) {

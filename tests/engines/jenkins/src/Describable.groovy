@@ -8,7 +8,7 @@ class Describable implements Serializable {
     /** Symbol -> the name of the argument that stands alone. */
     static final Map<String, String> SYMBOLS = [
         string: '', usernamePassword: '', usernameColonPassword: '', file: '',
-        sarif: '', arbitraryFileCache: '',
+        sarif: '', arbitraryFileCache: '', modernSCM: 'scm',
     ]
 
     final String symbol

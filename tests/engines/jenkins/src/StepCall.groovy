@@ -41,12 +41,13 @@ class StepCall {
         return new StepCall(step, flat(args), bodies)
     }
 
-    /** The arguments by name; a value that stands alone gets the name `sole`. */
+    /** The arguments by name; a value that stands alone gets the name `sole`, and so does `[$class: …]`. */
     static Map<String, Object> named(Object[] given, String sole) {
         if (given.length == 0) {
             return [:]
         }
-        if (given.length == 1 && given[0] instanceof Map) {
+        boolean described = given.length == 1 && given[0] instanceof Map && ((Map) given[0]).containsKey('$class')
+        if (given.length == 1 && given[0] instanceof Map && !(described && sole)) {
             Map<String, Object> args = [:]
             for (Map.Entry entry : ((Map) given[0]).entrySet()) {
                 args.put(String.valueOf(entry.key), entry.value)

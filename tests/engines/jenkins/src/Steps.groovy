@@ -57,8 +57,10 @@ class Steps {
             (args.tmp ? context.temporary('pwd') : context.folder('pwd')).path
         }
         work('sleep time unit') { Context context, Map args -> Thread.sleep(duration(args, 'SECONDS')) }
-        work('library identifier changelog') { Context context, Map args ->
-            Build.current.addLibrary((String) args.identifier)
+        work('library identifier changelog retriever') { Context context, Map args ->
+            String reference = (String) args.identifier
+            File fetched = args.retriever == null ? null : Checkout.library(context, reference, (Describable) args.retriever)
+            Build.current.addLibrary(reference, fetched)
         }
         work('libraryResource resource encoding') { Context context, Map args ->
             File file = Build.current.records.libraries

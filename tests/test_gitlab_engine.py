@@ -72,6 +72,32 @@ def test_a_user_sees_the_jobs_with_their_ends_and_what_they_leave(gitlab: Gitlab
     assert bad.failures() == ["t: no\nwhy"]
 
 
+def with_child(**inputs: str) -> dict[str, Any]:
+    """A pipeline whose child is made of the artifact of a job."""
+    entry = {"artifact": "made/greet.yml", "job": "make", "inputs": inputs}
+    made = job("mkdir made; cp greet.txt made/greet.yml", stage="build", artifacts={"paths": ["made/"]})
+    return {"make": made, "child": {"needs": ["make"], "trigger": {"include": [entry], "strategy": "depend"}}}
+
+
+def test_a_child_pipeline_is_made_of_artifacts_and_inputs(gitlab: Gitlab, project: Project) -> None:
+    template = TEMPLATE + '    - test "$WHOM $CI_PIPELINE_SOURCE" = "you parent_pipeline"\n'
+    pipeline = gitlab.run(project("app"), with_child(whom="you"), files={"greet.txt": template})
+    assert pipeline.ok, pipeline.log
+    assert set(pipeline.jobs) == {"make"}
+    assert "hello you" in pipeline.children["child"].job("greet").log
+
+
+@pytest.mark.parametrize("whom", ["me", "You"])
+def test_a_child_pipeline_that_fails_or_is_refused_fails_its_parent(
+    gitlab: Gitlab, project: Project, whom: str
+) -> None:
+    template = TEMPLATE + '    - test "$WHOM" = you\n'
+    pipeline = gitlab.run(project("app"), with_child(whom=whom), files={"greet.txt": template})
+    assert pipeline.job("make").ok
+    assert not pipeline.ok
+    assert bool(pipeline.children["child"].invalid) == (whom == "You")
+
+
 def test_a_job_sees_what_a_runner_tells_it_and_nothing_of_this_machine(
     gitlab: Gitlab, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

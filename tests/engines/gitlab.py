@@ -11,7 +11,9 @@ What differs from GitLab is evened out here, so that a test sees what a user wou
   or Alpine (`IMAGES`), with `set` as the runner does it;
 - it adds to a cache where GitLab replaces the archive, and knows no suffix for protected refs (`_RSYNC`, `_caches`);
 - a job of a real runner starts with an empty HOME and without this machine's variables;
-- it gives no `id_tokens`, no branch, merge request or tag to test with (`Situation`), and `integrity:` is ignored.
+- it gives no `id_tokens`, no branch, merge request or tag to test with (`Situation`), and `integrity:` is ignored;
+- it gives no inputs to a child pipeline that is made of artifacts: that is a run of its own (`_child`), with the
+  files committed under `.child`, whose failure is the parent's whatever its `strategy` is.
 
 What stays different, and is held by guards on the files (`test_gitlab_templates.py`) or not at all:
 
@@ -27,6 +29,7 @@ What stays different, and is held by guards on the files (`test_gitlab_templates
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import json
 import os
@@ -109,7 +112,7 @@ class Situation:
     tag: str = ""
     merge_request: bool = False
     protected: bool | None = None  # None: the default branch and tags are
-    source: str = "push"
+    source: str = ""  # a merge request event or a push
     default_branch: str = "main"
 
     @property
@@ -132,7 +135,7 @@ class Situation:
             "CI_COMMIT_REF_SLUG": re.sub(r"[^a-z0-9]+", "-", ref.lower())[:63].strip("-"),
             "CI_COMMIT_REF_PROTECTED": str(self.is_protected).lower(),
             "CI_DEFAULT_BRANCH": self.default_branch,
-            "CI_PIPELINE_SOURCE": "merge_request_event" if self.merge_request else self.source,
+            "CI_PIPELINE_SOURCE": self.source or ("merge_request_event" if self.merge_request else "push"),
             "CI_MERGE_REQUEST_IID": "7" if self.merge_request else "",
             "CI_MERGE_REQUEST_ID": "70" if self.merge_request else "",
             "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME": request,
@@ -188,10 +191,11 @@ class Pipeline:
     invalid: str = ""
     jobs: dict[str, Job] = field(default_factory=dict)  # those that ran; by their names, `test: [3.12, locked]`
     config: dict[str, Any] = field(default_factory=dict)  # expanded
+    children: dict[str, Pipeline] = field(default_factory=dict)  # by the names of the jobs that triggered them
 
     @property
     def ok(self) -> bool:
-        return self.rc == 0
+        return self.rc == 0 and all(child.ok for child in self.children.values())
 
     def job(self, name: str) -> Job:
         """A job that ran, by its whole name or by that of its matrix."""
@@ -248,15 +252,17 @@ class Gitlab:
         checkout, text = self._checkout(project, config, files or {})
         if invalid := self._refused(text, checkout):
             return Pipeline(1, log=invalid, invalid=invalid)
+        more = [] if validate else ["--no-json-schema-validation"]
+        if triggers := _triggers_of_artifacts(text):
+            rest = {name: job for name, job in gitlab_inputs.documents(text)[-1].items() if name not in triggers}
+            (checkout / _STATE / "parent.yml").write_text(as_yaml(rest), encoding="utf-8")
+            more.append(f"--file={_STATE}/parent.yml")
         if id_token:
             self._give_id_tokens(checkout, self.expanded(checkout, situation, variables or {}), id_token)
         caches = self._caches(situation)
         caches.mkdir(parents=True, exist_ok=True)
         (checkout / _STATE / "cache").symlink_to(caches)
-        rc, stdout, stderr = self._gitlab_ci_local(
-            checkout, situation, variables or {}, [] if validate else ["--no-json-schema-validation"],
-            image, path, timeout,
-        )  # fmt: skip
+        rc, stdout, stderr = self._gitlab_ci_local(checkout, situation, variables or {}, more, image, path, timeout)
         log = f"{stdout}\n{stderr}"
         pipeline = Pipeline(rc, log)
         if not (checkout / _EXPANDED).exists():
@@ -264,6 +270,15 @@ class Gitlab:
             return pipeline
         pipeline.config = _expanded(checkout)
         pipeline.jobs = _jobs(checkout, stdout + stderr, pipeline.config)
+        for name, entries in triggers.items():
+            if all(entry["job"] in pipeline.jobs and pipeline.jobs[entry["job"]].ok for entry in entries):
+                child, made = _child(entries, pipeline)
+                pipeline.children[name] = self.run(
+                    project, child, situation=dataclasses.replace(situation, source="parent_pipeline"),
+                    variables=variables, id_token=id_token, image=image, path=path,
+                    files={**(files or {}), **made}, timeout=timeout,
+                )  # fmt: skip
+                pipeline.log += pipeline.children[name].log
         return pipeline
 
     def preview(
@@ -575,6 +590,28 @@ def _as_inputs(options: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str,
         name = option if option in spec or not _known(option, spec) else _RENAMED[option]
         inputs[name] = [value] if spec.get(name, {}).get("type") == "array" else value
     return inputs
+
+
+def _triggers_of_artifacts(config: str) -> dict[str, list[dict[str, Any]]]:
+    """The jobs that trigger a child pipeline of artifacts, and what each of those includes."""
+    jobs = {name: job for name, job in gitlab_inputs.documents(config)[-1].items() if isinstance(job, dict)}
+    triggers = {name: job["trigger"] for name, job in jobs.items() if isinstance(job.get("trigger"), dict)}
+    includes = {name: trigger.get("include") for name, trigger in triggers.items()}
+    return {
+        name: entries
+        for name, entries in includes.items()
+        if isinstance(entries, list) and all("artifact" in entry for entry in entries)
+    }
+
+
+def _child(entries: Sequence[Mapping[str, Any]], parent: Pipeline) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """The configuration of a child pipeline of artifacts, and the files that it includes."""
+    include = [{"local": f".child/{entry['artifact']}", "inputs": entry.get("inputs", {})} for entry in entries]
+    files = {
+        each["local"]: (parent.jobs[entry["job"]].artifacts / entry["artifact"]).read_bytes()
+        for each, entry in zip(include, entries, strict=True)
+    }
+    return {"include": include}, files
 
 
 # ---------------------------------------------------------------------------------------------------------------------

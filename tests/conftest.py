@@ -158,6 +158,21 @@ def project(tmp_path: Path) -> Callable[[str], Path]:
     return copy
 
 
+@pytest.fixture
+def working_copy(tmp_path: Path) -> Path:
+    """A copy of this repository's files as they are now, for a test to change and to commit."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    ).stdout  # fmt: skip
+    copy = tmp_path / "collection"
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
 @pytest.fixture(name="commit_all")
 def commit_all_fixture() -> Callable[[Path], None]:
     return commit_all

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -154,26 +153,17 @@ def test_update_renews_an_open_proposal(update_job: Job) -> None:
 
 
 def test_the_collection_passes_on_itself(
-    github: Github, pythons: Callable[[], dict[str, Path]], tmp_path: Path, commit_all: Callable[[Path], None]
+    github: Github, pythons: Callable[[], dict[str, Path]], working_copy: Path, commit_all: Callable[[Path], None]
 ) -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
     job = workflow["jobs"]["collection"]
     versions = job["strategy"]["matrix"]["python"]
     del job["name"], job["permissions"], job["timeout-minutes"]
-    copy = tmp_path / "collection"
-    names = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT, check=True, capture_output=True, text=True,
-    ).stdout.split("\0")  # fmt: skip
-    for name in filter(None, names):
-        if (ROOT / name).is_file():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, copy / name)
-    commit_all(copy)
+    commit_all(working_copy)
     found = pythons()
     for version in versions:
         # The systems are GitHub's to offer; here there is this one.
         job.update({"runs-on": "ubuntu-latest", "strategy": {"matrix": {"python": [version]}}})
-        run = github.run(copy, workflow={"jobs": {"collection": job}}, path=[found[version].parent])
+        run = github.run(working_copy, workflow={"jobs": {"collection": job}}, path=[found[version].parent])
         assert run.ok, run.log
         assert run.outputs["test"]["failed"] == "0"

@@ -291,8 +291,8 @@ def test_a_cancelled_job_leaves_nothing(buildkite: Buildkite, project: Project) 
     code = "import time; print('tests ' + 'begun', flush=True); time.sleep(60)"
     plugin = buildkite.plugin("uv-test", command="python", args=["-c", code])
     run = buildkite.step(project("app"), plugin, cancel_at="tests begun\n")
-    assert not run.ok
-    assert "interrupted by SIGTERM" in run.log
+    assert run.jobs[0].exit not in (0, None), run.log
+    assert "tests begun" in run.log
     assert buildkite.left_over() == []
 
 

@@ -158,8 +158,7 @@ def test_other_work_can_be_cached(gitlab: Gitlab, project: Project, image: str) 
             "extends": ".uv-cache",
             "script": [
                 "!reference [.uv-cache, script]",
-                'uv="$(ls -d "$UV_ACTIONS_TOOL_DIR"/*/uv)"',
-                '"$uv" sync --script fetch.py --locked --quiet; touch "$UV_CACHE_DIR/work"',
+                '"$uv_out_uv_folder/uv" sync --script fetch.py --locked --quiet; touch "$UV_CACHE_DIR/work"',
                 "!reference [.uv-cache-save, script]",
             ],
         },

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from engines.buildkite import Buildkite
 from engines.outcome import Outcome
 from services.index import Index
 from services.oidc import Oidc
@@ -156,7 +157,7 @@ def _run(job: Job, world: World, engine: Engine) -> Outcome:
         [(name, {**_store(name, world), **filled(options)}) for name, options in job.steps],
         situation=job.situation,
         branch=world.fill(job.branch),
-        env=filled(job.env) | (_identity(world) if job.identity else {}),
+        env=filled(job.env) | (_identity(world, engine) if job.identity else {}),
         secrets=filled(job.secrets),
     )
 
@@ -167,9 +168,15 @@ def _store(component: str, world: World) -> dict[str, str]:
     return {"cache-store": world.fill("<store>")} if needed else {}
 
 
-def _identity(world: World) -> dict[str, str]:
-    """What a job of the platform sees that may ask for an identity."""
-    return world.oidc.gitlab_env if world.platform == "gitlab" else world.oidc.env
+def _identity(world: World, engine: Engine) -> dict[str, str]:
+    """Lets the job ask for an identity, in the way of its platform; what it sees of that."""
+    if world.platform == "gitlab":
+        return world.oidc.gitlab_env
+    if isinstance(engine, Buildkite):
+        engine.api.oidc = lambda request: world.oidc.signed(world.oidc.buildkite_claims, request["audience"])
+        world.oidc.publisher["workflow"] = ""  # Buildkite's identities have none
+        return world.oidc.trust
+    return world.oidc.env
 
 
 def _check(job: Job, outcome: Outcome, world: World) -> None:

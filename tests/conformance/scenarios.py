@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from distributions import fetch_wheels
@@ -180,6 +181,24 @@ NO_IDENTITY_ON_JENKINS = Differs(
             after=nothing_published,
         ),
     ),
+)
+
+NOT_YET_ON_BUILDKITE = "PyPI itself takes no identity of Buildkite yet; an index that does gets one."
+
+TRUSTED = Job(
+    steps=(("build", {}), ("publish", {"publish-url": "<trusted>"})),
+    situation="tag",
+    identity=True,
+    outputs={"publish": {"published": "2"}},
+    after=published(*APP),
+)
+REFUSED = Job(
+    steps=TRUSTED.steps,
+    situation="tag",
+    identity=True,
+    before=refusing_publisher,
+    failed="publish",
+    after=nothing_published,
 )
 
 SCENARIOS = (
@@ -382,40 +401,20 @@ SCENARIOS = (
     Scenario(
         "trusted-publishing",
         "Without a password the job's own identity is enough.",
-        (
-            Job(
-                steps=(("build", {}), ("publish", {"publish-url": "<trusted>"})),
-                situation="tag",
-                identity=True,
-                outputs={"publish": {"published": "2"}},
-                after=published(*APP),
-            ),
-        ),
+        (TRUSTED,),
         differs={
             "jenkins": NO_IDENTITY_ON_JENKINS,
-            "buildkite": Differs(
-                "PyPI doesn't take Buildkite's identity yet; uv asks the agent for one all the same.", "nothing"
-            ),
+            "buildkite": Differs(NOT_YET_ON_BUILDKITE, "engine", (TRUSTED,)),
         },
     ),
     Scenario(
         "refused-claims",
         "An identity that the index refuses ends the job, and the claims are shown.",
-        (
-            Job(
-                steps=(("build", {}), ("publish", {"publish-url": "<trusted>"})),
-                situation="tag",
-                identity=True,
-                before=refusing_publisher,
-                failed="publish",
-                log=("acme/app", "invalid-publisher"),
-                after=nothing_published,
-            ),
-        ),
+        (replace(REFUSED, log=("acme/app", "invalid-publisher")),),
         differs={
             "jenkins": NO_IDENTITY_ON_JENKINS,
             "buildkite": Differs(
-                "PyPI doesn't take Buildkite's identity yet; uv asks the agent for one all the same.", "nothing"
+                NOT_YET_ON_BUILDKITE, "engine", (replace(REFUSED, log=("pipeline_slug", "invalid-publisher")),)
             ),
         },
     ),
